@@ -1,0 +1,286 @@
+-- The functions along the road of a job. The heavy ones carry planner settings of their own: a
+-- plan made while a table was empty must still be right with a million rows, and a setting of the
+-- session would not survive a transaction pooler. plpgsql, because it keeps a plan for the
+-- session, where an SQL function would be planned anew at each call.
+
+-- enqueue ----------------------------------------------------------------------------------------
+
+-- Rows of `job` become ready or waiting, however they came in (INSERT, COPY, a user's trigger).
+-- SECURITY DEFINER: who may ask for a job need not be able to touch the queue's own tables.
+CREATE FUNCTION wsup.admit() RETURNS trigger LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- One reading of the clock for both statements: a job due between two readings would be lost.
+    at CONSTANT timestamptz := clock_timestamp();
+BEGIN
+    INSERT INTO wsup.ready (job, priority, attempt, lane, queue)
+    SELECT n.id, n.priority, 1, l.last_value % 4, n.queue
+      FROM wsup.lane_turn l, new_jobs n
+     WHERE n.run_at IS NULL OR n.run_at <= at;
+    IF EXISTS (SELECT FROM new_jobs WHERE run_at > at) THEN
+        INSERT INTO wsup.waiting (job, due_at, priority, attempt, queue)
+        SELECT id, run_at, priority, 1, queue FROM new_jobs WHERE run_at > at;
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER admit AFTER INSERT ON wsup.job
+    REFERENCING NEW TABLE AS new_jobs FOR EACH STATEMENT EXECUTE FUNCTION wsup.admit();
+
+-- The door for SQL, and for every client that enqueues one job.
+CREATE FUNCTION wsup.enqueue(
+    task     text,
+    args     jsonb       DEFAULT '{}',
+    queue    text        DEFAULT 'default',
+    priority integer     DEFAULT 0,
+    run_at   timestamptz DEFAULT NULL,
+    delay    interval    DEFAULT NULL,
+    retries  integer     DEFAULT NULL,
+    timeout  real        DEFAULT NULL      -- seconds
+) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    made bigint;
+BEGIN
+    IF task IS NULL OR task = '' OR queue IS NULL OR queue = '' THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'wsup.enqueue: task and queue must be named';
+    ELSIF jsonb_typeof(args) IS DISTINCT FROM 'object' THEN
+        RAISE invalid_parameter_value USING MESSAGE = format(
+            'wsup.enqueue: args of %s must be a JSON object of the task''s arguments by name, not %s',
+            task, coalesce(jsonb_typeof(args), 'NULL'));
+    ELSIF run_at IS NOT NULL AND delay IS NOT NULL THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'wsup.enqueue: give run_at or delay, not both';
+    ELSIF priority IS NULL OR priority NOT BETWEEN -32768 AND 32767 THEN
+        RAISE invalid_parameter_value USING MESSAGE = format(
+            'wsup.enqueue: priority %s is not between -32768 and 32767', priority);
+    ELSIF retries NOT BETWEEN 0 AND 30000 THEN
+        RAISE invalid_parameter_value USING MESSAGE = format(
+            'wsup.enqueue: retries %s is not between 0 and 30000', retries);
+    ELSIF timeout <= 0 THEN
+        RAISE invalid_parameter_value USING MESSAGE = format(
+            'wsup.enqueue: timeout %s is not above 0 seconds', timeout);
+    END IF;
+    INSERT INTO wsup.job (run_at, priority, queue, task, args, options)
+    VALUES (
+        coalesce(run_at, clock_timestamp() + delay), priority, queue, task, args,
+        CASE WHEN retries IS NOT NULL OR timeout IS NOT NULL
+             THEN json_strip_nulls(json_build_object('retries', retries, 'timeout', timeout)) END)
+    RETURNING id INTO made;
+    RETURN made;
+END
+$$;
+
+-- Wakes the supervisors that sleep. NOTIFY takes a lock on the whole database at commit, so a busy
+-- system must not send it: only who has said that it sleeps is called. A writer with a fixed
+-- snapshot can't see who went to sleep since, so it always calls.
+CREATE FUNCTION wsup.wake_for_ready() RETURNS trigger LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        IF EXISTS (SELECT FROM new_ready) THEN
+            PERFORM pg_notify('wsup', '');
+        END IF;
+    ELSIF EXISTS (SELECT FROM wsup.sleeper) THEN
+        PERFORM pg_notify('wsup_' || s.supervisor, '')
+           FROM wsup.sleeper s
+          WHERE EXISTS (SELECT FROM new_ready n WHERE n.queue = ANY (s.queues));
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER wake AFTER INSERT ON wsup.ready
+    REFERENCING NEW TABLE AS new_ready FOR EACH STATEMENT EXECUTE FUNCTION wsup.wake_for_ready();
+
+-- A job that falls due before anybody would look must wake somebody who then sets a timer.
+CREATE FUNCTION wsup.wake_for_waiting() RETURNS trigger LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        IF EXISTS (SELECT FROM new_waiting) THEN
+            PERFORM pg_notify('wsup', '');
+        END IF;
+    ELSE
+        PERFORM pg_notify('wsup_' || s.supervisor, '')
+           FROM wsup.sleeper s
+          WHERE EXISTS (SELECT FROM new_waiting n WHERE n.due_at < s.until);
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER wake AFTER INSERT ON wsup.waiting
+    REFERENCING NEW TABLE AS new_waiting FOR EACH STATEMENT EXECUTE FUNCTION wsup.wake_for_waiting();
+
+-- pull -------------------------------------------------------------------------------------------
+
+-- Takes the first `counts[i]` jobs of `queues[i]` out of one lane. By ctid, so that no row is
+-- searched twice; one function a lane, because a ctid means something within one table only.
+DO $lanes$
+BEGIN
+    FOR lane IN 0..3 LOOP
+        EXECUTE format($make$
+            CREATE FUNCTION wsup.take_%1$s(queues text[], counts bigint[])
+            RETURNS TABLE (job bigint, priority smallint, attempt smallint) LANGUAGE plpgsql
+            SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+            SET plan_cache_mode = force_generic_plan
+            AS $take$
+            BEGIN
+                RETURN QUERY
+                WITH locked AS MATERIALIZED (
+                    SELECT r.at FROM unnest(queues, counts) AS want(queue, n)
+                     CROSS JOIN LATERAL (
+                        SELECT s.ctid AS at FROM wsup.ready_%1$s s WHERE s.queue = want.queue
+                         ORDER BY s.priority DESC, s.job LIMIT want.n
+                           FOR UPDATE SKIP LOCKED) r)
+                DELETE FROM wsup.ready_%1$s d WHERE d.ctid = ANY (ARRAY(SELECT at FROM locked))
+                RETURNING d.job, d.priority, d.attempt;
+            END
+            $take$ $make$, lane);
+    END LOOP;
+END
+$lanes$;
+
+-- The one pull: up to `n` jobs of `queues`, by priority, then age, as one new claim. First it
+-- counts how many of the n come from which queue and lane, then takes exactly those, so that the
+-- cost is O(n) however many jobs are ready. A job whose request was deleted by hand is dropped.
+CREATE FUNCTION wsup.pull(supervisor integer, queues text[], n integer)
+RETURNS TABLE (claim bigint, job bigint, attempt smallint, task text, queue text,
+               args text, options text)
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH share AS MATERIALIZED (
+        SELECT h.lane, h.queue, count(*) AS k
+          FROM (SELECT r.lane, q.queue, r.priority, r.job
+                  FROM unnest(pull.queues) AS q(queue)
+                 CROSS JOIN LATERAL (
+                    (SELECT 0 AS lane, s.priority, s.job FROM wsup.ready_0 s
+                      WHERE s.queue = q.queue ORDER BY s.priority DESC, s.job LIMIT pull.n)
+                    UNION ALL
+                    (SELECT 1, s.priority, s.job FROM wsup.ready_1 s
+                      WHERE s.queue = q.queue ORDER BY s.priority DESC, s.job LIMIT pull.n)
+                    UNION ALL
+                    (SELECT 2, s.priority, s.job FROM wsup.ready_2 s
+                      WHERE s.queue = q.queue ORDER BY s.priority DESC, s.job LIMIT pull.n)
+                    UNION ALL
+                    (SELECT 3, s.priority, s.job FROM wsup.ready_3 s
+                      WHERE s.queue = q.queue ORDER BY s.priority DESC, s.job LIMIT pull.n)) r
+                 ORDER BY r.priority DESC, r.job LIMIT pull.n) h
+         GROUP BY h.lane, h.queue),
+    -- HAVING: a lane without a share is not even asked.
+    taken AS MATERIALIZED (
+        SELECT t.* FROM (SELECT array_agg(s.queue) AS q, array_agg(s.k) AS k
+                           FROM share s WHERE s.lane = 0 HAVING count(*) > 0) w,
+                        wsup.take_0(w.q, w.k) t
+        UNION ALL
+        SELECT t.* FROM (SELECT array_agg(s.queue) AS q, array_agg(s.k) AS k
+                           FROM share s WHERE s.lane = 1 HAVING count(*) > 0) w,
+                        wsup.take_1(w.q, w.k) t
+        UNION ALL
+        SELECT t.* FROM (SELECT array_agg(s.queue) AS q, array_agg(s.k) AS k
+                           FROM share s WHERE s.lane = 2 HAVING count(*) > 0) w,
+                        wsup.take_2(w.q, w.k) t
+        UNION ALL
+        SELECT t.* FROM (SELECT array_agg(s.queue) AS q, array_agg(s.k) AS k
+                           FROM share s WHERE s.lane = 3 HAVING count(*) > 0) w,
+                        wsup.take_3(w.q, w.k) t),
+    found AS MATERIALIZED (
+        SELECT t.job, t.priority, t.attempt, j.task, j.queue, j.args, j.options
+          FROM taken t JOIN wsup.job j ON j.id = t.job),
+    claimed AS (
+        INSERT INTO wsup.claim AS c (supervisor, jobs, retried, attempts)
+        SELECT pull.supervisor, range_agg(int8range(f.job, f.job + 1)),
+               array_agg(f.job) FILTER (WHERE f.attempt > 1),
+               array_agg(f.attempt) FILTER (WHERE f.attempt > 1)
+          FROM found f HAVING count(*) > 0
+        RETURNING c.id)
+    SELECT c.id, f.job, f.attempt, f.task, f.queue, f.args::text, f.options::text
+      FROM claimed c, found f
+     ORDER BY f.priority DESC, f.job;
+END
+$$;
+
+-- commit -----------------------------------------------------------------------------------------
+
+-- Settles what a supervisor has to say of the jobs it holds, whatever kind it is, in one statement:
+--   over_*     jobs that ended, one row in `outcome` each
+--   back_*     jobs that run again: at once (delay NULL) or after `delay` seconds
+--   fail_*     attempts that went wrong, of jobs among the two above
+-- Only jobs still in their claim count, the claim being locked until the commit; the others were
+-- given to somebody else, and what this supervisor says of them is dropped. Returns their number.
+CREATE FUNCTION wsup.settle(
+    supervisor integer,
+    over_claim bigint[], over_job bigint[], over_attempt smallint[], over_state smallint[],
+    over_seconds real[], over_subworker smallint[], over_result text[], over_reason text[],
+    back_claim bigint[], back_job bigint[], back_attempt smallint[], back_delay real[],
+    fail_claim bigint[], fail_job bigint[], fail_attempt smallint[], fail_subworker smallint[],
+    fail_lost boolean[], fail_type text[], fail_message text[], fail_traceback text[]
+) RETURNS bigint LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    refused bigint;
+BEGIN
+    WITH held AS MATERIALIZED (
+        SELECT c.id, c.jobs, s.jobs AS settled
+          FROM (SELECT u.claim, range_agg(int8range(u.job, u.job + 1)) AS jobs
+                  FROM unnest(over_claim || back_claim, over_job || back_job) AS u(claim, job)
+                 GROUP BY u.claim) s
+          JOIN wsup.claim c ON c.supervisor = settle.supervisor AND c.id = s.claim
+           FOR UPDATE OF c),
+    cut AS (
+        UPDATE wsup.claim c SET jobs = h.jobs - h.settled FROM held h
+         WHERE c.supervisor = settle.supervisor AND c.id = h.id AND NOT h.jobs <@ h.settled),
+    emptied AS (
+        DELETE FROM wsup.claim c USING held h
+         WHERE c.supervisor = settle.supervisor AND c.id = h.id AND h.jobs <@ h.settled),
+    over AS (
+        INSERT INTO wsup.outcome
+            (job, state, seconds, supervisor, subworker, attempt, result, reason)
+        SELECT o.job, ('{succeeded,failed,cancelled,expired}'::wsup.outcome_state[])[o.state], o.seconds,
+               settle.supervisor, o.subworker, o.attempt, o.result::json, o.reason
+          FROM unnest(over_claim, over_job, over_attempt, over_state, over_seconds,
+                      over_subworker, over_result, over_reason)
+               AS o(claim, job, attempt, state, seconds, subworker, result, reason)
+          JOIN held h ON h.id = o.claim AND h.jobs @> o.job
+        RETURNING 1),
+    back AS MATERIALIZED (
+        SELECT b.job, b.attempt, b.delay, j.priority, j.queue
+          FROM unnest(back_claim, back_job, back_attempt, back_delay)
+               AS b(claim, job, attempt, delay)
+          JOIN held h ON h.id = b.claim AND h.jobs @> b.job
+          JOIN wsup.job j ON j.id = b.job),
+    later AS (
+        INSERT INTO wsup.waiting (job, due_at, priority, attempt, queue)
+        SELECT b.job, clock_timestamp() + b.delay * interval '1 second', b.priority, b.attempt, b.queue
+          FROM back b WHERE b.delay IS NOT NULL),
+    again AS (
+        INSERT INTO wsup.ready (job, priority, attempt, lane, queue)
+        SELECT b.job, b.priority, b.attempt, l.last_value % 4, b.queue
+          FROM wsup.lane_turn l, back b WHERE b.delay IS NULL),
+    failed AS (
+        INSERT INTO wsup.failure
+            (job, attempt, supervisor, subworker, lost, type, message, traceback)
+        SELECT f.job, f.attempt, settle.supervisor, f.subworker, f.lost, f.type, f.message,
+               f.traceback
+          FROM unnest(fail_claim, fail_job, fail_attempt, fail_subworker,
+                      fail_lost, fail_type, fail_message, fail_traceback)
+               AS f(claim, job, attempt, subworker, lost, type, message, traceback)
+          JOIN held h ON h.id = f.claim AND h.jobs @> f.job)
+    SELECT cardinality(over_job) + cardinality(back_job)
+           - (SELECT count(*) FROM over) - (SELECT count(*) FROM back)
+      INTO refused;
+    RETURN refused;
+END
+$$;

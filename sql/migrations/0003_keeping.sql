@@ -1,0 +1,241 @@
+-- The functions that keep the road free: due jobs, sleepers, the living and the dead.
+
+-- Moves up to `n` due jobs from waiting to ready. Returns how many, and in how many seconds the
+-- next one is due (NULL: none), by the server's clock, so that a host's own clock doesn't matter.
+CREATE FUNCTION wsup.promote(n integer, OUT promoted bigint, OUT next_due double precision)
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
+AS $$
+BEGIN
+    WITH due AS MATERIALIZED (
+        SELECT w.job FROM wsup.waiting w WHERE w.due_at <= clock_timestamp()
+         ORDER BY w.due_at LIMIT n FOR UPDATE SKIP LOCKED),
+    moved AS (
+        DELETE FROM wsup.waiting w WHERE w.job = ANY (ARRAY(SELECT d.job FROM due d))
+        RETURNING w.job, w.priority, w.attempt, w.queue)
+    INSERT INTO wsup.ready (job, priority, attempt, lane, queue)
+    SELECT m.job, m.priority, m.attempt, l.last_value % 4, m.queue
+      FROM wsup.lane_turn l, moved m;
+    GET DIAGNOSTICS promoted = ROW_COUNT;
+    next_due := (SELECT extract(epoch FROM w.due_at - clock_timestamp())
+                   FROM wsup.waiting w ORDER BY w.due_at LIMIT 1);
+END
+$$;
+
+-- What a supervisor looks for once it has said that it sleeps. `writers` are the transactions that
+-- may have put jobs into ready before they could see the sleeper: until they have ended, look again.
+CREATE FUNCTION wsup.look(queues text[], OUT ready boolean, OUT next_due double precision,
+                          OUT writers text[])
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan
+AS $$
+BEGIN
+    -- The writers first: one that ends between the two looks has its jobs found by the second.
+    writers := ARRAY(
+        SELECT DISTINCT l.virtualtransaction FROM pg_catalog.pg_locks l
+         WHERE l.relation IN ('wsup.ready'::regclass, 'wsup.waiting'::regclass)
+           AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
+                              WHERE d.datname = current_database())
+           AND l.mode = 'RowExclusiveLock' AND l.granted AND l.pid <> pg_backend_pid());
+    ready := EXISTS (
+        SELECT FROM unnest(queues) AS q(queue)
+         WHERE EXISTS (SELECT FROM wsup.ready r WHERE r.queue = q.queue));
+    next_due := (SELECT extract(epoch FROM w.due_at - clock_timestamp())
+                   FROM wsup.waiting w ORDER BY w.due_at LIMIT 1);
+END
+$$;
+
+-- A sign of life. `alive` is false when somebody has buried this supervisor meanwhile. `claimed`
+-- tells whether any other supervisor holds jobs, for then its pulse must be watched.
+CREATE FUNCTION wsup.beat(supervisor integer, jobs_done bigint, memory bigint, occupancy real[],
+                          OUT alive boolean, OUT claimed boolean,
+                          OUT next_due double precision, OUT dead_rows bigint[])
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+BEGIN
+    UPDATE wsup.supervisor s
+       SET beat = s.beat + 1, beaten_at = clock_timestamp(), jobs_done = beat.jobs_done,
+           memory = beat.memory, occupancy = beat.occupancy
+     WHERE s.id = beat.supervisor;
+    alive := FOUND;
+    claimed := EXISTS (SELECT FROM wsup.claim c WHERE c.supervisor < beat.supervisor)
+            OR EXISTS (SELECT FROM wsup.claim c WHERE c.supervisor > beat.supervisor);
+    next_due := (SELECT extract(epoch FROM w.due_at - clock_timestamp())
+                   FROM wsup.waiting w ORDER BY w.due_at LIMIT 1);
+    dead_rows := ARRAY[pg_stat_get_dead_tuples('wsup.ready_0'::regclass),
+                       pg_stat_get_dead_tuples('wsup.ready_1'::regclass),
+                       pg_stat_get_dead_tuples('wsup.ready_2'::regclass),
+                       pg_stat_get_dead_tuples('wsup.ready_3'::regclass)];
+END
+$$;
+
+-- The other supervisors as an observer must see them: whether their session lives (it holds an
+-- advisory lock), and a counter to be timed by the observer's own clock. Claims whose supervisor
+-- has no row show up as a dead one.
+CREATE FUNCTION wsup.peers(observer integer)
+RETURNS TABLE (id integer, beat bigint, lease real, connected boolean)
+LANGUAGE sql AS $$
+    WITH held AS MATERIALIZED (
+        SELECT l.objid::integer AS id FROM pg_catalog.pg_locks l
+         WHERE l.locktype = 'advisory' AND l.classid = 2004055408 AND l.objsubid = 2 AND l.granted
+           AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
+                              WHERE d.datname = current_database()))
+    SELECT s.id, s.beat, s.lease, s.id IN (SELECT h.id FROM held h)
+      FROM wsup.supervisor s WHERE s.id <> observer
+    UNION ALL
+    SELECT c.supervisor, -1, 0, c.supervisor IN (SELECT h.id FROM held h)
+      FROM (SELECT DISTINCT supervisor FROM wsup.claim) c
+     WHERE c.supervisor <> observer
+       AND NOT EXISTS (SELECT FROM wsup.supervisor s WHERE s.id = c.supervisor)
+$$;
+
+-- Buries a supervisor: what its claims still hold is given to others, at the same attempt. The
+-- claims alone tell what was not finished; outcomes are not asked. A job lost with its host
+-- `max_lost` times before is not tried again. Returns the number of jobs that were held.
+CREATE FUNCTION wsup.rescue(dead integer, max_lost integer) RETURNS bigint
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+    host  text;
+    freed bigint;
+BEGIN
+    DELETE FROM wsup.supervisor s WHERE s.id = dead RETURNING s.host INTO host;
+    DELETE FROM wsup.sleeper s WHERE s.supervisor = dead;
+    WITH gone AS (
+        DELETE FROM wsup.claim c WHERE c.supervisor = dead
+        RETURNING c.jobs, c.retried, c.attempts),
+    held AS MATERIALIZED (
+        SELECT n.job, coalesce(a.attempt, 1::smallint) AS attempt
+          FROM gone g
+         CROSS JOIN LATERAL unnest(g.jobs) AS r(span)
+         CROSS JOIN LATERAL generate_series(lower(r.span), upper(r.span) - 1) AS n(job)
+          LEFT JOIN LATERAL (SELECT u.attempt FROM unnest(g.retried, g.attempts) AS u(job, attempt)
+                              WHERE u.job = n.job) a ON true),
+    judged AS MATERIALIZED (
+        SELECT h.job, h.attempt, j.priority, j.queue,
+               (SELECT count(*) FROM wsup.failure f WHERE f.job = h.job AND f.lost) >= max_lost AS over
+          FROM held h JOIN wsup.job j ON j.id = h.job),
+    noted AS (
+        INSERT INTO wsup.failure (job, attempt, supervisor, lost, type, message)
+        SELECT j.job, j.attempt, dead, true, 'SupervisorDied',
+               format('supervisor %s%s died while it held this job', dead, ' on ' || host)
+          FROM judged j),
+    ended AS (
+        INSERT INTO wsup.outcome (job, state, supervisor, attempt)
+        SELECT j.job, 'failed', dead, j.attempt FROM judged j WHERE j.over),
+    again AS (
+        INSERT INTO wsup.ready (job, priority, attempt, lane, queue)
+        SELECT j.job, j.priority, j.attempt, l.last_value % 4, j.queue
+          FROM wsup.lane_turn l, judged j WHERE NOT j.over)
+    SELECT count(*) INTO freed FROM held;
+    RETURN freed;
+END
+$$;
+
+-- Frees a closed lane of its dead rows. TRUNCATE works although a long transaction keeps vacuum
+-- from it; what still lives in the lane moves first. Returns false when the lane is in use, is the
+-- current one, or holds more than `most` jobs (a backlog is not worth copying).
+CREATE FUNCTION wsup.sweep(lane integer, most integer) RETURNS boolean
+LANGUAGE plpgsql SET lock_timeout = '50ms'
+AS $$
+DECLARE
+    part CONSTANT regclass := ('wsup.ready_' || lane)::regclass;
+    live bigint;
+BEGIN
+    IF lane = wsup.current_lane() THEN
+        RETURN false;
+    END IF;
+    -- A pull holds the lane for some milliseconds and is waited for. Who has held it for longer
+    -- will not let go soon, and a lock that waits makes every later pull wait behind it.
+    IF EXISTS (SELECT FROM pg_catalog.pg_locks l
+                 JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+                WHERE l.relation = part AND l.pid <> pg_backend_pid()
+                  AND a.xact_start < clock_timestamp() - interval '100 ms') THEN
+        RETURN false;
+    END IF;
+    BEGIN
+        EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', part);
+    EXCEPTION WHEN lock_not_available THEN
+        RETURN false;
+    END;
+    EXECUTE format('SELECT count(*) FROM (SELECT FROM %s LIMIT %s) r', part, most + 1) INTO live;
+    IF live > most THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('WITH moved AS (DELETE FROM %s RETURNING job, priority, attempt, queue)'
+        ' INSERT INTO wsup.ready (job, priority, attempt, lane, queue)'
+        ' SELECT job, priority, attempt, wsup.current_lane(), queue FROM moved', part);
+    EXECUTE format('TRUNCATE %s', part);
+    RETURN true;
+END
+$$;
+
+-- operators --------------------------------------------------------------------------------------
+
+-- Where a job stands: ready, waiting, running, succeeded, failed, cancelled, expired; NULL if there
+-- is no such job. Asked in the order in which a job moves, so that it isn't missed while it does.
+CREATE FUNCTION wsup.status(job bigint) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_variable
+DECLARE
+    j wsup.job;
+BEGIN
+    SELECT * INTO j FROM wsup.job WHERE id = job;
+    RETURN CASE
+        WHEN j.id IS NULL THEN NULL
+        ELSE coalesce(
+            (SELECT o.state::text FROM wsup.outcome o WHERE o.job = status.job),
+            (SELECT 'waiting' FROM wsup.waiting w WHERE w.job = status.job),
+            (SELECT 'ready' FROM wsup.ready r
+              WHERE r.queue = j.queue AND r.priority = j.priority AND r.job = status.job LIMIT 1),
+            'running')
+        END;
+END
+$$;
+
+-- Cancels jobs that have not started. Tells for each what became of it: 'cancelled', or its state.
+CREATE FUNCTION wsup.cancel(jobs bigint[], reason text DEFAULT 'cancelled by an operator')
+RETURNS TABLE (job bigint, state text) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH asked AS MATERIALIZED (
+        SELECT j.id, j.queue, j.priority FROM wsup.job j WHERE j.id = ANY (cancel.jobs)),
+    a AS (DELETE FROM wsup.ready r USING asked q
+           WHERE r.queue = q.queue AND r.priority = q.priority AND r.job = q.id
+          RETURNING r.job, r.attempt),
+    b AS (DELETE FROM wsup.waiting w USING asked q WHERE w.job = q.id RETURNING w.job, w.attempt),
+    ended AS (
+        INSERT INTO wsup.outcome AS o (job, state, attempt, reason)
+        SELECT t.job, 'cancelled', t.attempt, cancel.reason
+          FROM (SELECT * FROM a UNION ALL SELECT * FROM b) t
+        RETURNING o.job)
+    SELECT u.id, CASE WHEN e.job IS NULL THEN wsup.status(u.id) ELSE 'cancelled' END
+      FROM unnest(cancel.jobs) AS u(id) LEFT JOIN ended e ON e.job = u.id;
+END
+$$;
+
+-- Runs finished jobs again that did not succeed, at their next attempt.
+CREATE FUNCTION wsup.retry(jobs bigint[]) RETURNS TABLE (job bigint, state text)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH again AS (
+        DELETE FROM wsup.outcome o
+         WHERE o.job = ANY (retry.jobs) AND o.state <> 'succeeded'
+        RETURNING o.job, o.attempt),
+    made AS (
+        INSERT INTO wsup.ready AS r (job, priority, attempt, lane, queue)
+        SELECT j.id, j.priority, a.attempt + 1, wsup.current_lane(), j.queue
+          FROM again a JOIN wsup.job j ON j.id = a.job
+        RETURNING r.job)
+    SELECT u.id, CASE WHEN m.job IS NULL THEN wsup.status(u.id) ELSE 'ready' END
+      FROM unnest(retry.jobs) AS u(id) LEFT JOIN made m ON m.job = u.id;
+END
+$$;

@@ -1,0 +1,78 @@
+"""What a running task can know of its job, and the ways in which it can end it early."""
+
+import time
+from contextvars import ContextVar
+from datetime import timedelta
+
+
+class CurrentJob:
+    """The job that is being run: `current_job()` inside a task."""
+
+    __slots__ = ("attempt", "deadline", "id", "queue", "subworker", "task")
+
+    def __init__(
+        self, id: int, task: str, queue: str, attempt: int, deadline: float | None, subworker: int
+    ) -> None:
+        self.id = id
+        self.task = task
+        self.queue = queue
+        #: 1 for the first attempt.
+        self.attempt = attempt
+        #: On the clock of `time.monotonic()`, in seconds; None without a time-out.
+        self.deadline = deadline
+        #: Which subworker of its host runs it, from 0.
+        self.subworker = subworker
+
+    def seconds_left(self) -> float | None:
+        """Seconds until the time-out of this attempt, or None if it has none."""
+        return None if self.deadline is None else self.deadline - time.monotonic()
+
+
+CURRENT: ContextVar[CurrentJob] = ContextVar("wsup_current_job")
+
+
+def current_job() -> CurrentJob:
+    """The job that the calling task runs for. Raises LookupError outside a task."""
+    try:
+        return CURRENT.get()
+    except LookupError:
+        raise LookupError("current_job() is known only inside a running task") from None
+
+
+def _seconds(value: float | timedelta, name: str) -> float:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"{name}={value!r} is not a number of seconds from 0 on")
+    return seconds
+
+
+class Verdict(Exception):  # noqa: N818  (not an error: a task's own decision about its job)
+    """A task decides itself how its job goes on."""
+
+
+class Snooze(Verdict):
+    """Run this job again later, at the same attempt. Raises ValueError for negative seconds."""
+
+    def __init__(self, seconds: float | timedelta) -> None:
+        self.seconds = _seconds(seconds, "seconds")
+        super().__init__(f"snoozed for {self.seconds:g} s")
+
+
+class Cancel(Verdict):
+    """End this job as cancelled."""
+
+    def __init__(self, reason: str = "cancelled by its task") -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class Retry(Verdict):
+    """This attempt has failed; try again after `after` seconds, while retries are left.
+
+    Without `after`, the task's own backoff says when. Raises ValueError for negative seconds.
+    """
+
+    def __init__(self, after: float | timedelta | None = None, reason: str = "") -> None:
+        self.after = None if after is None else _seconds(after, "after")
+        self.reason = reason or "the task asked for a retry"
+        super().__init__(self.reason)

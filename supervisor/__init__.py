@@ -1,0 +1,1 @@
+"""The one process per host that talks to PostgreSQL. It runs no user code."""
