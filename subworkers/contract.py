@@ -1,0 +1,49 @@
+"""What the subworkers need of the user's app: the shape that `wsup.App` and its tasks have."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+
+class RunnableTask(Protocol):
+    """A task as it is run."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def queue(self) -> str: ...
+    @property
+    def is_async(self) -> bool: ...
+    @property
+    def retries(self) -> int:
+        """How many failed attempts are followed by another one."""
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that an attempt may take."""
+
+    def prepare(self) -> None:
+        """Resolve the signature now, before the fork. Raises an error naming the task."""
+
+    def call(self, args: str) -> Any:
+        """Decode JSON arguments and call the function (an async one returns its coroutine).
+
+        Raises `wsup.ArgumentsError` where they don't fit the signature.
+        """
+
+    def encode(self, result: Any) -> bytes | None:
+        """The result as JSON; None for None. Raises `wsup.ResultError` if JSON can't carry it."""
+
+    def backoff_seconds(self, attempt: int) -> float:
+        """How long to wait after failed attempt number `attempt` (from 1)."""
+
+
+class RunnableApp(Protocol):
+    """An app as it is loaded by the template."""
+
+    @property
+    def tasks(self) -> Mapping[str, RunnableTask]: ...
+    @property
+    def template_hooks(self) -> Sequence[Callable[[], object]]: ...
+    @property
+    def start_hooks(self) -> Sequence[Callable[[], object]]: ...
+    @property
+    def stop_hooks(self) -> Sequence[Callable[[], object]]: ...
