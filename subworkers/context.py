@@ -46,7 +46,7 @@ def _seconds(value: float | timedelta, name: str) -> float:
     return seconds
 
 
-class Verdict(Exception):  # noqa: N818  (not an error: a task's own decision about its job)
+class Verdict(Exception):
     """A task decides itself how its job goes on."""
 
 

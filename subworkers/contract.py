@@ -16,6 +16,7 @@ class RunnableTask(Protocol):
     @property
     def retries(self) -> int:
         """How many failed attempts are followed by another one."""
+
     @property
     def timeout(self) -> float | None:
         """Seconds that an attempt may take."""

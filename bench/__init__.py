@@ -1,0 +1,1 @@
+"""The benchmark harness, its peers and its frozen reference."""

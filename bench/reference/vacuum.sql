@@ -1,0 +1,1 @@
+VACUUM (ANALYZE) reference.job, reference.ready;

@@ -1,0 +1,47 @@
+"""The memory that a supervisor shares with one subworker: a board and two rings.
+
+It is anonymous (memfd): no name to leave behind when somebody is killed, and nobody else can open
+it. The memory and the four eventfds reach the subworker over the template's socket.
+"""
+
+import mmap
+import os
+from typing import NamedTuple
+
+from .board import Board, board_bytes
+from .ring import HEADER_BYTES, Ring
+
+
+class Descriptors(NamedTuple):
+    """What is passed to the subworker, in this order."""
+
+    memory: int
+    jobs_data: int
+    jobs_space: int
+    results_data: int
+    results_space: int
+
+
+class SharedMemory:
+    def __init__(self, fds: Descriptors, places: int, ring_bytes: int) -> None:
+        self.fds = fds
+        direction = HEADER_BYTES + ring_bytes
+        board = board_bytes(places)
+        self._map = mmap.mmap(fds.memory, board + 2 * direction)
+        memory = memoryview(self._map)
+        self.board = Board(memory[:board])
+        self.jobs = Ring(memory[board : board + direction], fds.jobs_data, fds.jobs_space)
+        self.results = Ring(memory[board + direction :], fds.results_data, fds.results_space)
+
+    @classmethod
+    def create(cls, places: int, ring_bytes: int) -> "SharedMemory":
+        """Make the memory and its bells. Raises OSError when the system has none left."""
+        memory = os.memfd_create("wsup", os.MFD_CLOEXEC)
+        os.ftruncate(memory, board_bytes(places) + 2 * (HEADER_BYTES + ring_bytes))
+        bells = (os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(4))
+        return cls(Descriptors(memory, *bells), places, ring_bytes)
+
+    def close(self) -> None:
+        """Close the descriptors; the mapping goes with the last view of it."""
+        for fd in self.fds:
+            os.close(fd)

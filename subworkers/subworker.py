@@ -1,0 +1,121 @@
+"""A subworker: takes jobs from one ring, runs them, puts their results into the other.
+
+A result lies in shared memory before the next job starts, so that a death costs no finished job;
+only the bell is spared while more results follow within a millisecond.
+"""
+
+import asyncio
+import faulthandler
+import inspect
+import signal
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from . import wire
+from .attempt import Attempts
+from .contract import RunnableApp
+from .memory import SharedMemory
+from .ring import Receiver, RingClosed, Sender
+from .subworker_async import AsyncSide
+
+#: Seconds that a result may lie in the ring before its bell, while more are on their way.
+BELL_PAUSE = 0.001
+#: Asks a subworker that is inside a task to look at its orders (see `SyncRunner.attend`).
+ATTENTION = signal.SIGRTMIN + 1
+#: Asks a subworker to write the stacks of its threads to standard error.
+STACKS = signal.SIGRTMIN + 2
+
+
+def run_subworker(app: RunnableApp, index: int, memory: SharedMemory, concurrency: int) -> int:
+    """Work until told to stop; returns the exit status."""
+    for signum in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(signum, signal.SIG_DFL)
+    faulthandler.register(STACKS, file=sys.stderr, all_threads=True)
+    results = Sender(memory.results)
+    attempts = Attempts(app, memory.board, index)
+    hooks = [*app.start_hooks, *app.stop_hooks]
+    is_async = any(t.is_async for t in app.tasks.values()) or any(
+        inspect.iscoroutinefunction(hook) for hook in hooks
+    )
+    if is_async:
+        return AsyncSide(app, attempts, memory, results, concurrency).run()
+    try:
+        run_hooks(app.start_hooks)
+    except BaseException:
+        results.put(wire.encode(wire.Unfit(traceback.format_exc())))
+        return 1
+    results.put(wire.encode(wire.Ready()))
+    SyncRunner(attempts, memory, results).run()
+    run_hooks(app.stop_hooks)
+    return 0
+
+
+def run_hooks(hooks: Sequence[Callable[[], object]]) -> None:
+    for hook in hooks:
+        made = hook()
+        if inspect.iscoroutine(made):
+            asyncio.run(made)
+
+
+class SyncRunner:
+    """Runs one job after the other, all in the main thread and with no other one beside it."""
+
+    def __init__(self, attempts: Attempts, memory: SharedMemory, results: Sender) -> None:
+        self._attempts = attempts
+        self._board = memory.board
+        self._orders = Receiver(memory.jobs)
+        self._results = results
+        self._pending: deque[wire.Job] = deque()
+        self._stopping = False
+
+    def run(self) -> None:
+        signal.signal(ATTENTION, self.attend)
+        while not self._stopping:
+            try:
+                self._obey(self._orders.get_many())
+            except RingClosed:
+                break
+            self._run_pending()
+
+    def _obey(self, orders: list[memoryview]) -> None:
+        for message in orders:
+            order = wire.decode_order(message)
+            if isinstance(order, wire.Run):
+                self._pending.extend(order.jobs)
+            elif isinstance(order, wire.Stop):
+                self._stopping = True
+            else:
+                self._give_back()
+
+    def _run_pending(self) -> None:
+        pending, results, board, run = (
+            self._pending,
+            self._results,
+            self._board,
+            self._attempts.run_sync,
+        )
+        rung = time.monotonic()
+        while pending:
+            results.put(wire.encode(run(pending.popleft())), bell=False)
+            board.clear(0)
+            if (now := time.monotonic()) - rung > BELL_PAUSE:
+                results.ring_bell()
+                rung = now
+        results.ring_bell()
+
+    def attend(self, _signum: int, _frame: object) -> None:
+        """Look at the orders although a task is running.
+
+        Outside a task there is no need: the orders come up by themselves. The guard also makes
+        sure that neither ring is being worked on by the code that this handler interrupts.
+        """
+        if self._attempts.in_task:
+            self._obey(self._orders.get_nowait())
+
+    def _give_back(self) -> None:
+        jobs = [job.id for job in self._pending]
+        self._pending.clear()
+        self._results.put(wire.encode(wire.Returned(jobs)))

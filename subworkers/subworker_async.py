@@ -1,0 +1,125 @@
+"""A subworker whose app has async tasks: a loop in a thread of its own runs those, many at once,
+while the main thread runs the sync ones, one at a time."""
+
+import asyncio
+import inspect
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+
+import uvloop
+
+from . import wire
+from .attempt import Attempts
+from .contract import RunnableApp
+from .memory import SharedMemory
+from .ring import Receiver, Sender
+
+
+class AsyncSide:
+    def __init__(
+        self,
+        app: RunnableApp,
+        attempts: Attempts,
+        memory: SharedMemory,
+        results: Sender,
+        concurrency: int,
+    ) -> None:
+        self._app = app
+        self._attempts = attempts
+        self._board = memory.board
+        self._orders = Receiver(memory.jobs)
+        self._results = results
+        #: Both threads send results, and the ring has room for one sender only.
+        self._sending = threading.Lock()
+        #: Jobs for the main thread; None ends it.
+        self._sync_jobs: SimpleQueue[wire.Job | None] = SimpleQueue()
+        self._places = list(range(concurrency, 0, -1))
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._bell_is_due = False
+        self._stopped = asyncio.Event()
+        self._status = 0
+
+    def run(self) -> int:
+        """Work until told to stop; returns the exit status."""
+        thread = threading.Thread(target=self._run_loop, name="wsup-async")
+        thread.start()
+        while (job := self._sync_jobs.get()) is not None:
+            report = self._attempts.run_sync(job)
+            with self._sending:
+                self._results.put(wire.encode(report))
+            self._board.clear(0)
+        thread.join()
+        return self._status
+
+    def _run_loop(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            try:
+                runner.run(self._serve())
+            except BaseException:
+                self._status = 1
+                self._send(wire.Unfit(traceback.format_exc()))
+        self._sync_jobs.put(None)
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        await self._run_hooks(self._app.start_hooks)
+        self._send(wire.Ready())
+        loop.add_reader(self._orders.data_fd, self._obey)
+        self._obey()
+        await self._stopped.wait()
+        loop.remove_reader(self._orders.data_fd)
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._run_hooks(self._app.stop_hooks)
+
+    async def _run_hooks(self, hooks: Sequence[Callable[[], object]]) -> None:
+        for hook in hooks:
+            made = hook()
+            if inspect.isawaitable(made):
+                await made
+
+    def _obey(self) -> None:
+        for message in self._orders.get_nowait():
+            order = wire.decode_order(message)
+            if isinstance(order, wire.Run):
+                for job in order.jobs:
+                    self._begin(job)
+            elif isinstance(order, wire.Stop):
+                self._stopped.set()
+            else:
+                self._give_back()
+
+    def _begin(self, job: wire.Job) -> None:
+        if not self._attempts.is_async(job):
+            self._sync_jobs.put(job)
+            return
+        task = asyncio.get_running_loop().create_task(self._run(job))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, job: wire.Job) -> None:
+        place = self._places.pop()
+        report = await self._attempts.run_async(job, place)
+        self._send(report, bell=False)
+        self._board.clear(place)
+        self._places.append(place)
+        if not self._bell_is_due:  # one bell for all that ends in this turn of the loop
+            self._bell_is_due = True
+            asyncio.get_running_loop().call_soon(self._ring)
+
+    def _ring(self) -> None:
+        self._bell_is_due = False
+        self._results.ring_bell()
+
+    def _send(self, report: wire.Report, *, bell: bool = True) -> None:
+        with self._sending:
+            self._results.put(wire.encode(report), bell=bell)
+
+    def _give_back(self) -> None:
+        jobs = []
+        while not self._sync_jobs.empty():
+            if (job := self._sync_jobs.get()) is not None:
+                jobs.append(job.id)
+        self._send(wire.Returned(jobs))

@@ -1,0 +1,104 @@
+"""The template: imports the user's app once, and forks warm subworkers from itself.
+
+    python -m wsup.subworkers.template SUPERVISOR_PID CHANNEL_FD
+
+It is exec'ed, never forked from the supervisor, so that no state of the supervisor (its database
+connections above all) is in reach of user code. It forks twice, so that the supervisor becomes the
+subworkers' parent and the template may die without them.
+"""
+
+import gc
+import os
+import signal
+import socket
+import sys
+import traceback
+from typing import NoReturn
+
+from . import wire
+from .channel import Channel
+from .contract import RunnableApp
+from .descriptors import lift
+from .kinship import await_adoption, die_with, fork_twice
+from .load import AppNotLoaded, fork_hazards, load_app, note_known_sockets, prepare
+from .memory import Descriptors, SharedMemory
+from .subworker import run_subworker
+
+
+class Template:
+    def __init__(self, supervisor: int, channel: Channel) -> None:
+        self._supervisor = supervisor
+        self._channel = channel
+
+    def run(self) -> None:
+        order = self._receive()[0]
+        if not isinstance(order, wire.Load):
+            return
+        try:
+            app = load_app(order.app)
+            prepare(app)
+        except AppNotLoaded as error:
+            report = str(error).encode("utf-8", "backslashreplace").decode()
+            self._channel.send(wire.encode(wire.NotLoaded(report[-60_000:])))
+            return
+        self._channel.send(wire.encode(wire.Loaded(_task_table(app), fork_hazards())))
+        # What lives now is shared by all subworkers: freeze it, so that no collector in one of
+        # them writes to its pages and makes them private.
+        gc.collect()
+        gc.freeze()
+        self._fork_on_demand(app, order)
+
+    def _receive(self) -> tuple[wire.Load | wire.Fork | None, list[int]]:
+        message, fds = self._channel.receive()
+        return (wire.decode_template_order(message) if message else None), fds
+
+    def _fork_on_demand(self, app: RunnableApp, load: wire.Load) -> None:
+        while True:
+            order, fds = self._receive()
+            if not isinstance(order, wire.Fork):
+                return
+            pid = fork_twice()
+            if pid == 0:
+                self._become_subworker(app, load, order.index, fds)
+            for fd in fds:
+                os.close(fd)
+            self._channel.send(wire.encode(wire.Forked(order.index, pid)))
+
+    def _become_subworker(
+        self, app: RunnableApp, load: wire.Load, index: int, fds: list[int]
+    ) -> NoReturn:
+        status = 70
+        try:
+            self._channel.close()
+            await_adoption(self._supervisor)
+            die_with(self._supervisor)
+            os.setpgid(0, 0)
+            memory = SharedMemory(
+                Descriptors(*lift(fds)), places=load.concurrency + 1, ring_bytes=load.ring_bytes
+            )
+            status = run_subworker(app, index, memory, load.concurrency)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            # Never back into the template's stack, nor through its atexit handlers.
+            os._exit(status)
+
+
+def _task_table(app: RunnableApp) -> list[wire.TaskInfo]:
+    return [
+        wire.TaskInfo(t.name, t.queue, t.is_async, t.retries, t.timeout) for t in app.tasks.values()
+    ]
+
+
+def main() -> None:
+    supervisor, channel_fd = int(sys.argv[1]), int(sys.argv[2])
+    sys.argv[1:] = []
+    die_with(supervisor)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    (fd,) = lift([channel_fd])
+    note_known_sockets()
+    Template(supervisor, Channel(socket.socket(fileno=fd))).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""The messages between supervisor, template and subworkers, as MessagePack arrays.
+
+Arguments and results travel as the JSON text that the database holds; the supervisor passes them
+on without a look.
+"""
+
+import msgspec
+
+
+class Message(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Positional on the wire: new fields only at the end, with defaults."""
+
+
+# supervisor -> subworker ------------------------------------------------------------------------
+
+
+class Job(Message):
+    """One attempt of a job, field by field what the pull returns."""
+
+    claim: int
+    id: int
+    attempt: int
+    task: str
+    queue: str
+    args: str
+    options: str | None = None
+
+
+class Run(Message, tag=1):
+    """Run these, in this order."""
+
+    jobs: list[Job]
+
+
+class Recall(Message, tag=2):
+    """Give back what has not been started."""
+
+
+class Stop(Message, tag=3):
+    """Finish what you have, then end."""
+
+
+Order = Run | Recall | Stop
+
+
+# subworker -> supervisor ------------------------------------------------------------------------
+
+
+class Ready(Message, tag=10):
+    """Warm: the start hooks have run."""
+
+
+class Succeeded(Message, tag=11):
+    claim: int
+    job: int
+    attempt: int
+    seconds: float
+    result: bytes | None
+
+
+class Failed(Message, tag=12):
+    claim: int
+    job: int
+    attempt: int
+    seconds: float
+    #: Seconds to wait before the next attempt; None: there is none.
+    retry_after: float | None
+    type: str
+    message: str
+    traceback: str | None
+
+
+class Snoozed(Message, tag=13):
+    claim: int
+    job: int
+    attempt: int
+    delay: float
+
+
+class Cancelled(Message, tag=14):
+    claim: int
+    job: int
+    attempt: int
+    seconds: float
+    reason: str
+
+
+class Unknown(Message, tag=15):
+    """No such task in this app."""
+
+    claim: int
+    job: int
+    attempt: int
+    task: str
+
+
+class Returned(Message, tag=16):
+    """Recalled jobs that had not been started."""
+
+    jobs: list[int]
+
+
+class Unfit(Message, tag=17):
+    """A start hook has failed: this subworker can't work, and says why."""
+
+    traceback: str
+
+
+Report = Ready | Succeeded | Failed | Snoozed | Cancelled | Unknown | Returned | Unfit
+
+
+# supervisor <-> template ------------------------------------------------------------------------
+
+
+class Load(Message, tag=20):
+    app: str
+    concurrency: int
+    ring_bytes: int
+
+
+class Fork(Message, tag=21):
+    """Make subworker number `index`; its descriptors come with this message."""
+
+    index: int
+
+
+class TaskInfo(Message):
+    """What the supervisor must know of a task."""
+
+    name: str
+    queue: str
+    is_async: bool
+    retries: int
+    timeout: float | None
+
+
+class Loaded(Message, tag=22):
+    tasks: list[TaskInfo]
+    warnings: list[str]
+
+
+class NotLoaded(Message, tag=23):
+    """The app could not be imported; `report` is for the user to read."""
+
+    report: str
+
+
+class Forked(Message, tag=24):
+    index: int
+    pid: int
+
+
+TemplateOrder = Load | Fork
+TemplateReport = Loaded | NotLoaded | Forked
+
+_encoder = msgspec.msgpack.Encoder()
+encode = _encoder.encode
+decode_order = msgspec.msgpack.Decoder(Order).decode
+decode_report = msgspec.msgpack.Decoder(Report).decode
+decode_template_order = msgspec.msgpack.Decoder(TemplateOrder).decode
+decode_template_report = msgspec.msgpack.Decoder(TemplateReport).decode
+
+
+def encode_run(rows: list[tuple[object, ...]]) -> bytes:
+    """`Run` straight from the pull's rows, whose columns are the fields of `Job`."""
+    return _encoder.encode((1, rows))
