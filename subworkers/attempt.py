@@ -19,6 +19,9 @@ from .load import OUR_FILES
 #: Characters kept of an error's message and traceback; a failure must not fill the database.
 MESSAGE_CHARS, TRACEBACK_CHARS = 10_000, 50_000
 
+#: Seconds after which the alarm of a time-out goes off again, should it come at a bad moment.
+ALARM_REPEAT = 0.1
+
 
 class TimedOut(Exception):
     """The attempt took longer than its time-out."""
@@ -42,7 +45,7 @@ class Attempts:
         self._tasks = app.tasks
         self._board = board
         self._index = index
-        #: True only while a sync task's own code runs in the main thread: signal handlers look at it.
+        #: True only while a sync task's own code runs in the main thread, and may be interrupted.
         self.in_task = False
         signal.signal(signal.SIGALRM, self._interrupt)
 
@@ -81,7 +84,7 @@ class Attempts:
                 return task.call(args)
             finally:
                 self.in_task = False
-        signal.setitimer(signal.ITIMER_REAL, timeout)
+        signal.setitimer(signal.ITIMER_REAL, timeout, ALARM_REPEAT)
         self.in_task = True
         try:
             return task.call(args)
@@ -154,7 +157,8 @@ def _text(make: Callable[[], str], most: int) -> str:
     except BaseException as error:
         text = f"<no text: {type(error).__name__} was raised while printing it>"
     if len(text) > most:
-        text = f"{text[: most // 2]}\n[… {len(text) - most} characters left out …]\n{text[-most // 2 :]}"
+        half = most // 2
+        text = f"{text[:half]}\n[… {len(text) - most} characters left out …]\n{text[-half:]}"
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 

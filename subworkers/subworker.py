@@ -113,7 +113,11 @@ class SyncRunner:
         sure that neither ring is being worked on by the code that this handler interrupts.
         """
         if self._attempts.in_task:
-            self._obey(self._orders.get_nowait())
+            self._attempts.in_task = False  # no time-out may strike in the middle of this
+            try:
+                self._obey(self._orders.get_nowait())
+            finally:
+                self._attempts.in_task = True
 
     def _give_back(self) -> None:
         jobs = [job.id for job in self._pending]

@@ -24,6 +24,9 @@ from .load import AppNotLoaded, fork_hazards, load_app, note_known_sockets, prep
 from .memory import Descriptors, SharedMemory
 from .subworker import run_subworker
 
+#: How many of a task's retry delays the supervisor is told; the last one counts for all later.
+MOST_DELAYS = 20
+
 
 class Template:
     def __init__(self, supervisor: int, channel: Channel) -> None:
@@ -86,8 +89,12 @@ class Template:
 
 def _task_table(app: RunnableApp) -> list[wire.TaskInfo]:
     return [
-        wire.TaskInfo(t.name, t.queue, t.is_async, t.retries, t.timeout) for t in app.tasks.values()
-    ]
+        wire.TaskInfo(
+            t.name, t.queue, t.is_async, t.retries, t.timeout,
+            [t.backoff_seconds(attempt) for attempt in range(1, min(t.retries, MOST_DELAYS) + 1)],
+        )
+        for t in app.tasks.values()
+    ]  # fmt: skip
 
 
 def main() -> None:

@@ -132,6 +132,8 @@ class TaskInfo(Message):
     is_async: bool
     retries: int
     timeout: float | None
+    #: Seconds to wait after the first, second, … failed attempt, should the subworker die of it.
+    delays: list[float] = []
 
 
 class Loaded(Message, tag=22):

@@ -6,13 +6,17 @@ psycopg dumps a list element by element, in Python: for 500 jobs that costs as m
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from psycopg import Connection
-from psycopg.abc import Buffer
 from psycopg.adapt import Dumper, Loader
 from psycopg.pq import Format
-from psycopg.rows import TupleRow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from psycopg import Connection
+    from psycopg.abc import Buffer
+    from psycopg.rows import TupleRow
 
 JSON_OID = 114
 SMALLINT_OID = 21

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg.rows import TupleRow
 
 from . import arrays
+
+if TYPE_CHECKING:
+    from psycopg.rows import TupleRow
 
 TASK = "bench.noop"
 
@@ -39,8 +42,8 @@ def connect(dsn: str, *, autocommit: bool) -> psycopg.Connection[TupleRow]:
 def create(dsn: str, jobs: int) -> None:
     """Drop and create the schema `reference`, put `jobs` jobs into it, and let the disk settle."""
     with connect(dsn, autocommit=True) as connection:
-        connection.execute(statement("schema"))
-        connection.execute(statement("pull_function"))
+        connection.execute(statement("schema"), prepare=False)
+        connection.execute(statement("pull_function"), prepare=False)
         connection.execute(statement("fill"), (jobs, TASK, QUEUE))
-        connection.execute(statement("vacuum"))
-        connection.execute(statement("checkpoint"))
+        connection.execute(statement("vacuum"), prepare=False)
+        connection.execute(statement("checkpoint"), prepare=False)

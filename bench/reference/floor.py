@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import cache
 from statistics import median
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-import psycopg
-from psycopg.rows import TupleRow
 
 from . import arrays
 from .database import QUEUE, connect, create, statement
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg.rows import TupleRow
 
 SUPERVISOR = 1
 SUCCEEDED = 1
@@ -87,14 +90,20 @@ def _turn(
 
 def _settlement(finished: list[TupleRow]) -> Settlement:
     claims, jobs, attempts, _tasks, _args = zip(*finished, strict=True)
-    count = len(finished)
+    states, results = _successes(len(finished))
     return Settlement(
         claim=claims[0],
         jobs=arrays.bigints(jobs),
         attempts=arrays.smallints(attempts),
-        states=arrays.smallints([SUCCEEDED] * count),
-        results=arrays.jsons([NULL] * count),
+        states=states,
+        results=results,
     )
+
+
+@cache
+def _successes(count: int) -> tuple[arrays.SmallintArray, arrays.JsonArray]:
+    """What `count` jobs that did nothing have to say: built once, since no job is executed."""
+    return arrays.smallints([SUCCEEDED] * count), arrays.jsons([NULL] * count)
 
 
 def _check(connection: psycopg.Connection[TupleRow]) -> None:

@@ -125,7 +125,7 @@ CREATE TABLE wsup.supervisor (
 -- The supervisors that want to be woken. Unlogged: after a crash of the server everybody
 -- reconnects and says it again, and going to sleep must not wait for a disk.
 CREATE UNLOGGED TABLE wsup.sleeper (
-    supervisor integer     PRIMARY KEY,
-    queues     text[]      NOT NULL,
-    until      timestamptz NOT NULL        -- when it looks by itself; waiting jobs due later wake nobody
+    supervisor integer  PRIMARY KEY,
+    queues     text[]   NOT NULL,
+    look_every interval NOT NULL           -- it looks by itself so often; jobs due later wake nobody
 ) WITH (fillfactor = 50);

@@ -106,7 +106,8 @@ BEGIN
     ELSE
         PERFORM pg_notify('wsup_' || s.supervisor, '')
            FROM wsup.sleeper s
-          WHERE EXISTS (SELECT FROM new_waiting n WHERE n.due_at < s.until);
+          WHERE EXISTS (SELECT FROM new_waiting n
+                         WHERE n.due_at < clock_timestamp() + s.look_every);
     END IF;
     RETURN NULL;
 END

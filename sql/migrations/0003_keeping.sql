@@ -48,8 +48,9 @@ $$;
 
 -- A sign of life. `alive` is false when somebody has buried this supervisor meanwhile. `claimed`
 -- tells whether any other supervisor holds jobs, for then its pulse must be watched.
-CREATE FUNCTION wsup.beat(supervisor integer, jobs_done bigint, memory bigint, occupancy real[],
-                          OUT alive boolean, OUT claimed boolean,
+CREATE FUNCTION wsup.beat(supervisor integer, queues text[], jobs_done bigint, memory bigint,
+                          occupancy real[],
+                          OUT alive boolean, OUT claimed boolean, OUT ready boolean,
                           OUT next_due double precision, OUT dead_rows bigint[])
 LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan
@@ -63,6 +64,9 @@ BEGIN
     alive := FOUND;
     claimed := EXISTS (SELECT FROM wsup.claim c WHERE c.supervisor < beat.supervisor)
             OR EXISTS (SELECT FROM wsup.claim c WHERE c.supervisor > beat.supervisor);
+    ready := EXISTS (
+        SELECT FROM unnest(beat.queues) AS q(queue)
+         WHERE EXISTS (SELECT FROM wsup.ready r WHERE r.queue = q.queue));
     next_due := (SELECT extract(epoch FROM w.due_at - clock_timestamp())
                    FROM wsup.waiting w ORDER BY w.due_at LIMIT 1);
     dead_rows := ARRAY[pg_stat_get_dead_tuples('wsup.ready_0'::regclass),

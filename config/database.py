@@ -1,0 +1,115 @@
+"""Which database is meant: the one that is named, libpq's own, or the embedded one."""
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import ConfigError, DatabaseError
+from .loading import load
+from .redaction import redacted
+
+if TYPE_CHECKING:
+    from .embedded import EmbeddedServer
+
+#: Any of these says that libpq is to find the database by itself.
+LIBPQ_VARIABLES = (
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGPORT",
+    "PGDATABASE",
+    "PGSERVICE",
+    "PGUSER",
+    "PGSERVICEFILE",
+)
+EMBEDDED_ROOT = Path(".wsup")
+FORMS = 'use postgresql://USER@HOST/DATABASE, "host=… dbname=…" or "service=…"'
+NONE_NAMED = (
+    "no database is named: use --database, WSUP_DATABASE, database = … in wsup.toml, "
+    "or libpq's PGHOST and the like (or pip install 'wsup[embedded]': wsup start then runs its own)"
+)
+#: What libpq says that can't contain a piece of a password.
+_HARMLESS = re.compile(r'invalid (?:connection option|URI query parameter:) "[a-z_]+"')
+
+
+def resolve(database: str | None, file: Path | None = None) -> str:
+    """The connection string to use; "" leaves it to libpq.
+
+    `database` is taken if it is not None; else what WSUP_DATABASE or wsup.toml (or `file`) name,
+    what libpq's variables say, or the embedded server of this folder while it runs. Raises
+    ConfigError if that is malformed or there is nothing, DatabaseError if the embedded server
+    can't be asked.
+    """
+    named = _named(database, file)
+    if named is not None:
+        return named
+    with_embedded = _embedded_dsn(EMBEDDED_ROOT)
+    if with_embedded is None:
+        raise ConfigError(NONE_NAMED)
+    return with_embedded
+
+
+def resolve_or_embed(
+    database: str | None, root: Path = EMBEDDED_ROOT, file: Path | None = None
+) -> "tuple[str, EmbeddedServer | None]":
+    """As `resolve`, but where no database is named the embedded server of `root` is started.
+
+    It is returned only if this call started it: then it is for the caller to stop. Raises
+    ConfigError if it isn't installed, DatabaseError if it doesn't start.
+    """
+    named = _named(database, file)
+    if named is not None:
+        return named, None
+    from .embedded import EmbeddedError, EmbeddedServer
+
+    server = EmbeddedServer(root)
+    try:
+        if not server.running() and not server.available():
+            raise ConfigError(NONE_NAMED)
+        started = server.start()
+    except EmbeddedError as error:
+        raise DatabaseError(str(error)) from error
+    return server.dsn, server if started else None
+
+
+def _named(database: str | None, file: Path | None) -> str | None:
+    if database is None:
+        database = load({}, file).database
+    if database is not None:
+        return checked(database)
+    return "" if any(os.environ.get(name) for name in LIBPQ_VARIABLES) else None
+
+
+def _embedded_dsn(root: Path) -> str | None:
+    if not root.is_dir():
+        return None
+    from .embedded import EmbeddedError, EmbeddedServer
+
+    server = EmbeddedServer(root)
+    try:
+        return server.dsn if server.running() else None
+    except EmbeddedError as error:
+        raise DatabaseError(str(error)) from error
+
+
+def checked(dsn: str) -> str:
+    """`dsn` if it can be read as a connection string. Raises ConfigError, without a password."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    if re.match(r"postgres(ql)?\+\w+://", dsn):
+        raise _malformed(dsn, "that names a driver too: write postgresql://…")
+    try:
+        parts = conninfo_to_dict(dsn)
+    except ProgrammingError as error:
+        harmless = _HARMLESS.search(str(error))
+        raise _malformed(dsn, f"{harmless[0]}: {FORMS}" if harmless else FORMS) from None
+    # libpq cuts a URI at the wrong place when the password is not encoded.
+    host, port = str(parts.get("host") or ""), str(parts.get("port") or "")
+    if "@" in host.removeprefix("@") or not re.fullmatch(r"[\d, ]*", port):
+        raise _malformed(dsn, "write @ : / in a password as %40 %3A %2F, and the port as a number")
+    return dsn
+
+
+def _malformed(dsn: str, remedy: str) -> ConfigError:
+    return ConfigError(f"database = {redacted(dsn)}: not a connection string: {remedy}")

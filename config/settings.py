@@ -1,0 +1,199 @@
+"""The settings, all of them: one flat, typed, frozen Struct.
+
+Each key is at once a line of wsup.toml, a variable WSUP_<KEY> and a flag of `wsup start`; help
+texts, limits and error messages are made of what is written here.
+"""
+
+from functools import cache
+from typing import Annotated, Any, Literal, NamedTuple, get_args
+
+import msgspec
+from msgspec import Meta, inspect
+
+KIB = 1024
+MIB = 1024 * KIB
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
+QueueName = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What one supervisor is told. The constructor checks nothing: see `loading.load`."""
+
+    app: Annotated[
+        str,
+        Meta(
+            pattern=r"^$|^[^\s:]+:[^\s:]+$",
+            description="The app whose tasks are run.",
+            extra={"expects": "pkg.module:attribute, the module and the name of your App in it"},
+        ),
+    ] = ""
+
+    #: None: libpq's own variables (PGHOST, PGSERVICE, …), then the embedded server.
+    database: Annotated[
+        str | None,
+        Meta(description='A URI, "host=… dbname=…" or "service=…".', extra={"metavar": "DSN"}),
+    ] = None
+
+    #: Many more than there are cores pay only for tasks that wait in blocking calls.
+    subworkers: Annotated[
+        int, Meta(ge=1, le=512, description="How many processes run jobs on this host.")
+    ] = 8
+
+    #: Empty: the queues that the app's tasks name, and "default".
+    queues: Annotated[
+        tuple[QueueName, ...],
+        Meta(
+            description="The queues to run jobs of; without any, those that the tasks name.",
+            extra={"expects": "a list of names of up to 200 characters", "metavar": "NAME,…"},
+        ),
+    ] = ()
+
+    #: Async jobs only: a subworker runs one sync job at a time.
+    concurrency: Annotated[
+        int, Meta(ge=1, le=10_000, description="How many async jobs run at once in a subworker.")
+    ] = 100
+
+    #: From 500 on a turn's fixed cost no longer shows; a bigger batch is only taken away from
+    #: other hosts.
+    batch: Annotated[int, Meta(ge=1, le=5000, description="The most jobs pulled in one turn.")] = (
+        500
+    )
+
+    #: Rows alone don't bound a turn: 5,000 jobs of 1 MiB would be 5 GiB in the supervisor.
+    batch_bytes: Annotated[
+        int,
+        Meta(
+            ge=64 * KIB,
+            le=1024 * MIB,
+            description="About the most bytes of args or results in one turn.",
+            extra={"unit": "bytes"},
+        ),
+    ] = 8 * MIB
+
+    #: What still runs then is ended, and given back for another attempt.
+    grace: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=86_400,
+            description="How long a stop waits for running jobs.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 30.0
+
+    #: How long a host may be cut off before others take its jobs. Below 5 s a slow disk or a busy
+    #: machine would look like a dead one.
+    lease: Annotated[
+        float,
+        Meta(
+            ge=5,
+            le=3600,
+            description="How long others wait for a sign of life before they take the jobs over.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 30.0
+
+    #: A safety net only: new jobs wake a supervisor that sleeps.
+    poll: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=60,
+            description="How often to look for jobs while asleep.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 5.0
+
+    #: Larger messages pass in pieces. The memory is shared and counts only once it was used.
+    ring_bytes: Annotated[
+        int,
+        Meta(
+            ge=64 * KIB,
+            le=64 * MIB,
+            multiple_of=4096,
+            description="Shared memory to and from each subworker, in each direction.",
+            extra={"unit": "bytes"},
+        ),
+    ] = MIB
+
+    #: Larger things belong elsewhere; the args then carry their address.
+    max_args: Annotated[
+        int,
+        Meta(
+            ge=KIB,
+            le=256 * MIB,
+            description="The largest args that a job may be enqueued with.",
+            extra={"unit": "bytes"},
+        ),
+    ] = MIB
+
+    #: Such attempts don't count as retries; without a bound a job that kills its host would kill
+    #: one after the other.
+    max_lost: Annotated[
+        int, Meta(ge=0, le=1000, description="How often a job may be lost with its host.")
+    ] = 5
+
+    #: Empty: $RUNTIME_DIRECTORY, which systemd sets, else .wsup. `load` puts in which.
+    run_dir: Annotated[
+        str,
+        Meta(description="The folder of wsup.pid and wsup.sock.", extra={"metavar": "DIR"}),
+    ] = ""
+
+    log_level: Annotated[LogLevel, Meta(description="The least important messages to log.")] = (
+        "info"
+    )
+
+    log_format: Annotated[LogFormat, Meta(description="The form of the log's lines.")] = "text"
+
+    #: A line is logged for each try; the pauses between them grow to 5 s.
+    connect_tries: Annotated[
+        int, Meta(ge=1, le=10_000, description="How often to try to reach the database at start.")
+    ] = 10
+
+
+class Key(NamedTuple):
+    """What can be said of one setting, for help texts and error messages."""
+
+    name: str
+    type: Any
+    default: object
+    description: str
+    #: What a value must be: "a number of seconds from 0 to 86400".
+    expects: str
+    #: What stands for the value in help texts: "SECONDS".
+    metavar: str
+
+
+@cache
+def keys() -> dict[str, Key]:
+    """Every setting by name, in the order of the Struct."""
+    return {field.name: _key(field) for field in msgspec.structs.fields(Settings)}
+
+
+def _key(field: msgspec.structs.FieldInfo) -> Key:
+    shape = inspect.type_info(field.type)
+    schema: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    if isinstance(shape, inspect.Metadata):
+        schema, extra, shape = shape.extra_json_schema or {}, shape.extra or {}, shape.type
+    unit = extra.get("unit")
+    expects, metavar = "text", "TEXT"
+    if isinstance(shape, inspect.IntType | inspect.FloatType):
+        noun = "a whole number" if isinstance(shape, inspect.IntType) else "a number"
+        expects = f"{noun}{f' of {unit}' if unit else ''} from {shape.ge} to {shape.le}"
+        if shape.multiple_of:
+            expects += f" that {shape.multiple_of} divides"
+        metavar = (unit or "number").upper()
+    elif isinstance(shape, inspect.LiteralType):
+        values = get_args(get_args(field.type)[0])  # those of `shape` are sorted
+        expects, metavar = f"one of {', '.join(values)}", "|".join(values)
+    return Key(
+        name=field.name,
+        type=field.type,
+        default=field.default,
+        description=schema["description"],
+        expects=extra.get("expects", expects),
+        metavar=extra.get("metavar", metavar),
+    )

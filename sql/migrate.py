@@ -1,0 +1,142 @@
+"""Brings a database to this wsup's version of the schema, or says why it can't be used.
+
+`migrations/NNNN_name.sql` are applied in order, each in a transaction of its own, under a lock
+that ends with it: two hosts may migrate at once, and a transaction pooler may stand between.
+"""
+
+import hashlib
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from psycopg import Connection
+from psycopg.pq import TransactionStatus
+
+from ..config.errors import DatabaseError
+from .statements import statement
+
+MIGRATIONS = files(__package__) / "migrations"
+#: multirange types came with 14, what else the pull needs with 15.
+OLDEST_SERVER = 15
+
+
+class Migration(NamedTuple):
+    """One file of `migrations/`."""
+
+    version: int
+    name: str
+    checksum: str
+    text: bytes
+
+    def __str__(self) -> str:
+        return f"{self.version:04}_{self.name}"
+
+
+class Applied(NamedTuple):
+    """One row of wsup.migration."""
+
+    version: int
+    name: str
+    checksum: str
+
+    __str__ = Migration.__str__
+
+
+@cache
+def migrations() -> tuple[Migration, ...]:
+    """All that this wsup knows, by version: 1, 2, 3, … without a gap."""
+    found = []
+    for file in MIGRATIONS.iterdir():
+        if named := re.fullmatch(r"(\d{4})_(\w+)\.sql", file.name):
+            text = file.read_bytes()
+            found.append(
+                Migration(int(named[1]), named[2], hashlib.sha256(text).hexdigest(), text)
+            )
+    return tuple(sorted(found))
+
+
+def pending(conn: Connection[Any]) -> list[Migration]:
+    """What `migrate` would apply. Raises DatabaseError if the database can't be migrated."""
+    _refuse_unfit_server(conn)
+    with conn.transaction():
+        return _pending(conn)
+
+
+def migrate(conn: Connection[Any], dry_run: bool = False) -> list[Migration]:
+    """Apply what is pending; returns what this call applied, or with `dry_run` would have.
+
+    `conn` must not be in a transaction. Raises DatabaseError for a server or a database that can't
+    be migrated, psycopg.Error for what PostgreSQL refuses; what came before that stays applied.
+    """
+    if conn.info.transaction_status != TransactionStatus.IDLE:
+        raise DatabaseError("migrate needs a connection of its own: this one is in a transaction")
+    waiting = pending(conn)
+    if dry_run:
+        return waiting
+    return [migration for migration in waiting if _apply(conn, migration)]
+
+
+def check(conn: Connection[Any]) -> None:
+    """Raises DatabaseError, with the remedy, unless the schema is the one of this wsup."""
+    missing, newest = pending(conn), len(migrations())
+    if len(missing) == newest:
+        raise DatabaseError("the database is not migrated: run wsup migrate")
+    if missing:
+        version = newest - len(missing)
+        raise DatabaseError(
+            f"the database is at version {version}, older than this wsup ({newest}): "
+            "run wsup migrate"
+        )
+
+
+def _apply(conn: Connection[Any], migration: Migration) -> bool:
+    """False if another host was faster."""
+    with conn.transaction():
+        conn.execute(statement("migration_lock"))
+        conn.execute(statement("migration_setup"))
+        if migration not in _pending(conn):
+            return False
+        conn.execute(migration.text)
+        row = {k: v for k, v in migration._asdict().items() if k != "text"}
+        conn.execute(statement("migration_insert"), row)
+    return True
+
+
+def _pending(conn: Connection[Any]) -> list[Migration]:
+    known, applied = migrations(), _applied(conn)
+    if applied and applied[-1].version > len(known):
+        raise DatabaseError(
+            f"the database is at version {applied[-1].version}, newer than this wsup "
+            f"({len(known)}): upgrade wsup"
+        )
+    for old, new in zip(applied, known, strict=False):
+        if old != new[:3]:
+            raise DatabaseError(
+                f"migration {old} is not the one that this wsup has ({new}, changed since it was "
+                "applied): install the wsup that migrated this database, or use another database"
+            )
+    return list(known[len(applied) :])
+
+
+def _applied(conn: Connection[Any]) -> list[Applied]:
+    exists = conn.execute(statement("migration_exists")).fetchone()
+    if exists is None or not exists[0]:
+        return []
+    rows = conn.execute(statement("migration_applied")).fetchall()
+    return [Applied(*row) for row in rows]
+
+
+def _refuse_unfit_server(conn: Connection[Any]) -> None:
+    version, encoding = conn.info.server_version, conn.info.parameter_status("server_encoding")
+    if version < OLDEST_SERVER * 10_000:
+        raise DatabaseError(
+            f"PostgreSQL {version // 10_000}.{version % 10_000} is too old: wsup needs "
+            f"{OLDEST_SERVER} or newer"
+        )
+    # JSON may hold any character, and the bytes of a SQL_ASCII database may be anything.
+    if encoding not in (None, "UTF8"):
+        raise DatabaseError(
+            f"the database {conn.info.dbname} is encoded in {encoding}, wsup needs UTF8: "
+            "createdb --encoding=UTF8 --template=template0 …"
+        )

@@ -1,0 +1,1 @@
+SELECT ready, next_due, writers FROM wsup.look(%s::text[])

@@ -1,0 +1,2 @@
+INSERT INTO wsup.migration (version, name, checksum)
+VALUES (%(version)s, %(name)s, %(checksum)s)

@@ -1,0 +1,1 @@
+SELECT nextval('wsup.lane_turn')

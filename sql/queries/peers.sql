@@ -1,0 +1,1 @@
+SELECT id, beat, lease, connected FROM wsup.peers(%s::integer)

@@ -1,0 +1,1 @@
+SELECT promoted, next_due FROM wsup.promote(%s::integer)

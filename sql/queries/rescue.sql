@@ -1,0 +1,1 @@
+SELECT wsup.rescue(%s::integer, %s::integer)

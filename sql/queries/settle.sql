@@ -1,0 +1,5 @@
+SELECT wsup.settle(
+    %s::integer,
+    %s, %s, %s, %s, %s, %s, %s, %s,
+    %s, %s, %s, %s,
+    %s, %s, %s, %s, %s, %s, %s, %s)

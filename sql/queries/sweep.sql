@@ -1,0 +1,1 @@
+SELECT wsup.sweep(%s::integer, %s::integer)

@@ -1,0 +1,1 @@
+DELETE FROM wsup.sleeper WHERE supervisor = %s

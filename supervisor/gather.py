@@ -1,0 +1,171 @@
+"""What the subworkers report, and what their deaths say, as lines of the next settlement."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from ..sql.settlement import Ended, Entry, PutOff, Refusal
+from ..sql.source import Row
+from ..subworkers import wire
+from ..subworkers.ring import RingDamaged
+from .member import Member, State
+
+log = logging.getLogger("wsup.gather")
+
+#: Seconds before a job whose task is unknown here is tried again: doubling from first to last.
+UNKNOWN_FIRST, UNKNOWN_LAST = 5.0, 300.0
+#: How many unknown jobs are remembered, to double their wait.
+_UNKNOWN_REMEMBERED = 100_000
+
+
+class Gather:
+    """Everything that finishes comes through here; commit is the only way on."""
+
+    def __init__(
+        self,
+        *,
+        on_finished: Callable[[], None],
+        on_ready: Callable[[Member], None],
+        on_unfit: Callable[[Member, str], None],
+        on_returned: Callable[[list[Row]], None],
+    ) -> None:
+        self.finished: list[Entry] = []
+        self.finished_bytes = 0
+        self.failed = 0
+        self._on_finished = on_finished
+        self._on_ready = on_ready
+        self._on_unfit = on_unfit
+        self._on_returned = on_returned
+        self._unknown: dict[int, float] = {}
+        self._unknown_tasks: set[str] = set()
+
+    def read(self, member: Member) -> None:
+        """Take in what a subworker has reported. A damaged ring costs it its life."""
+        try:
+            messages = member.receiver.get_nowait()
+            reports = [wire.decode_report(message) for message in messages]
+        except (RingDamaged, msgspec.DecodeError) as error:
+            log.error("%s is killed: %s", member, error)
+            member.kill()
+            return
+        took: list[float] = []
+        for report in reports:
+            self._take(member, report, took)
+        if took:
+            member.took(took)
+        if reports:
+            self._on_finished()
+
+    def _take(self, member: Member, report: wire.Report, took: list[float]) -> None:
+        if isinstance(report, wire.Succeeded):
+            if self._release(member, report.job):
+                took.append(report.seconds)
+            said = Ended(
+                report.claim, report.job, report.attempt, report.seconds, report.result
+            )
+            self.finished_bytes += len(report.result or b"")
+            self.finished.append(Entry(said, member.index))
+        elif isinstance(report, wire.Ready):
+            self._on_ready(member)
+        elif isinstance(report, wire.Unfit):
+            self._on_unfit(member, report.traceback)
+        elif isinstance(report, wire.Returned):
+            rows = [row for job in report.jobs if (row := member.held.pop(job, None))]
+            self._on_returned(rows)
+        else:
+            self._take_other(member, report, took)
+
+    def _take_other(
+        self,
+        member: Member,
+        report: wire.Failed | wire.Snoozed | wire.Cancelled | wire.Unknown,
+        took: list[float],
+    ) -> None:
+        is_sync = self._release(member, report.job)
+        if isinstance(report, wire.Unknown):
+            self.unknown(report.claim, report.job, report.attempt, report.task)
+            return
+        said: Ended | Refusal | PutOff
+        if isinstance(report, wire.Snoozed):
+            said = PutOff(report.claim, report.job, report.attempt, report.delay)
+        else:
+            if is_sync:
+                took.append(report.seconds)
+            if isinstance(report, wire.Cancelled):
+                said = Ended(
+                    report.claim, report.job, report.attempt, report.seconds,
+                    cancelled=report.reason,
+                )  # fmt: skip
+            else:
+                said = Refusal(
+                    report.claim, report.job, report.attempt, report.seconds,
+                    report.retry_after, report.type, report.message, report.traceback,
+                )  # fmt: skip
+                self.failed += report.retry_after is None
+                self.finished_bytes += len(report.message) + len(report.traceback or "")
+        self.finished.append(Entry(said, member.index))
+
+    def _release(self, member: Member, job: int) -> bool:
+        """The subworker no longer has the job. True if it was a sync one."""
+        member.held.pop(job, None)
+        member.done += 1
+        if job in member.held_async:
+            member.held_async.discard(job)
+            return False
+        return True
+
+    def unknown(self, claim: int, job: int, attempt: int, task: str) -> None:
+        """Put off a job whose task this app doesn't have: for another host, or a later deploy."""
+        if task not in self._unknown_tasks:
+            self._unknown_tasks.add(task)
+            log.warning(
+                "no task %r in this app: its jobs wait for a host, or a deploy, that has it", task
+            )
+        if len(self._unknown) > _UNKNOWN_REMEMBERED:
+            self._unknown.clear()
+        delay = self._unknown.get(job, UNKNOWN_FIRST)
+        self._unknown[job] = min(delay * 2, UNKNOWN_LAST)
+        self.finished.append(Entry(PutOff(claim, job, attempt, delay), -1))
+
+    def forget_unknown(self) -> None:
+        """The app has been loaded anew: what was unknown may be known now."""
+        self._unknown.clear()
+        self._unknown_tasks.clear()
+
+    def give_back(self, rows: Sequence[Row]) -> None:
+        """Pulled jobs that will not be started here."""
+        for row in rows:
+            self.finished.append(Entry(PutOff(row[0], row[1], row[2], None), -1))
+
+    def died(
+        self, member: Member, end: str, tasks: Mapping[str, wire.TaskInfo], *, ours: bool
+    ) -> list[Row]:
+        """A subworker has ended. What it was running has failed with it, unless the end was our
+        own doing (`ours`); what it had not started is returned, to be given to others."""
+        self.read(member)
+        running = {place.job: place for place in member.memory.board.running()}
+        lost = [row for job, row in member.held.items() if job in running]
+        unstarted = [row for job, row in member.held.items() if job not in running]
+        member.held.clear()
+        member.held_async.clear()
+        if ours:
+            return lost + unstarted
+        for row in lost:
+            said = self._death(row, end, tasks.get(row[3]))
+            self.failed += said.retry_after is None
+            self.finished.append(Entry(said, member.index))
+        return unstarted
+
+    def _death(self, row: Row, end: str, task: wire.TaskInfo | None) -> Refusal:
+        claim, job, attempt = row[:3]
+        retries = task.retries if task else 0
+        if row[6]:
+            retries = msgspec.json.decode(row[6]).get("retries", retries)
+        after = None
+        if attempt <= retries:
+            delays = task.delays if task and task.delays else [1.0]
+            after = delays[min(attempt, len(delays)) - 1]
+        return Refusal(
+            claim, job, attempt, 0.0, after, "SubworkerDied", f"subworker died: {end}", None
+        )

@@ -1,0 +1,148 @@
+"""A subworker as its supervisor knows it: its process, its two rings, the jobs that it has."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Iterable
+from enum import Enum
+
+from ..sql.source import Row
+from ..subworkers import wire
+from ..subworkers.memory import SharedMemory
+from ..subworkers.ring import Receiver, Sender
+from ..subworkers.subworker import ATTENTION, STACKS
+
+#: How much work a subworker is given ahead, in seconds: enough to hide the way there and back.
+AHEAD_SECONDS = 0.005
+#: Jobs that a subworker is given ahead at most, however short they are.
+AHEAD_JOBS = 128
+#: Weight of the latest reports in the mean time of a job.
+_SMOOTHING = 0.2
+
+
+class State(Enum):
+    STARTING = "starting"
+    READY = "ready"
+    LEAVING = "leaving"
+    GONE = "gone"
+
+
+class Member:
+    def __init__(self, index: int, generation: int, memory: SharedMemory) -> None:
+        self.index = index
+        self.generation = generation
+        self.memory = memory
+        self.state = State.STARTING
+        self.pid: int | None = None
+        self.done = 0
+        #: What it was handed and has not reported on, by job, in the order of handing.
+        self.held: dict[int, Row] = {}
+        #: Those of them that are async: they don't wait for each other.
+        self.held_async: set[int] = set()
+        #: Mean seconds of a sync job; None until one was seen.
+        self.mean: float | None = None
+        self.receiver = Receiver(memory.results)
+        self._sender = Sender(memory.jobs)
+        self._pidfd = -1
+
+    def __repr__(self) -> str:
+        return f"subworker {self.index} (pid {self.pid}, generation {self.generation})"
+
+    # the process ------------------------------------------------------------------------------
+
+    def born(self, pid: int, on_report: Callable[[], None], on_death: Callable[[], None]) -> None:
+        """The template has forked it: watch its results and its end."""
+        self.pid = pid
+        self._pidfd = os.pidfd_open(pid)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self.receiver.data_fd, on_report)
+        loop.add_reader(self._pidfd, on_death)
+
+    def bury(self) -> str:
+        """Reap the process and free what it had; returns how it ended, in words."""
+        loop = asyncio.get_running_loop()
+        status = 0
+        if self.pid is not None:
+            loop.remove_reader(self.receiver.data_fd)
+            loop.remove_reader(self._pidfd)
+            _, status = os.waitpid(self.pid, 0)
+            os.close(self._pidfd)
+        loop.remove_reader(self._sender.space_fd)
+        self.memory.close()
+        self.state = State.GONE
+        return end_in_words(status)
+
+    def kill(self) -> None:
+        if self.pid is not None and self.state is not State.GONE:
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def show_stacks(self) -> None:
+        if self.pid is not None and self.state is not State.GONE:
+            signal.pidfd_send_signal(self._pidfd, STACKS)
+
+    # its jobs ---------------------------------------------------------------------------------
+
+    def room(self) -> int:
+        """How many more sync jobs it should be given now.
+
+        It is refilled at half, so that one message carries many jobs; a job that is long, or of
+        unknown length, is given alone, so that none waits behind it while others are idle.
+        """
+        if self.state is not State.READY:
+            return 0
+        mean = self.mean
+        credit = 1 if mean is None else max(1, min(AHEAD_JOBS, int(AHEAD_SECONDS / (mean + 1e-9))))
+        has = len(self.held) - len(self.held_async)
+        return credit - has if has * 2 <= credit else 0
+
+    def room_async(self, concurrency: int) -> int:
+        """How many more async jobs it can run at once."""
+        return concurrency - len(self.held_async) if self.state is State.READY else 0
+
+    def hand(self, rows: list[Row], *, is_async: bool) -> None:
+        """Give it jobs to run. They are its own until it reports on them, or dies."""
+        for row in rows:
+            self.held[row[1]] = row
+        if is_async:
+            self.held_async.update(row[1] for row in rows)
+        self._send(wire.encode_run(rows))
+
+    def recall(self) -> None:
+        """Ask for the jobs that it has not started, even while it is inside a task."""
+        self._send(wire.encode(wire.Recall()))
+        signal.pidfd_send_signal(self._pidfd, ATTENTION)
+
+    def stop(self) -> None:
+        """Let it finish what it runs, then end."""
+        if self.state in (State.STARTING, State.READY):
+            self.state = State.LEAVING
+            if self.pid is not None:
+                self.recall()
+            self._send(wire.encode(wire.Stop()))
+
+    def took(self, seconds: Iterable[float]) -> None:
+        """Learn from how long its sync jobs took."""
+        for value in seconds:
+            self.mean = (
+                value if self.mean is None else self.mean + _SMOOTHING * (value - self.mean)
+            )
+
+    def _send(self, message: bytes) -> None:
+        if not self._sender.offer(message):
+            asyncio.get_running_loop().add_reader(self._sender.space_fd, self._flush)
+
+    def _flush(self) -> None:
+        os.eventfd_read(self._sender.space_fd)
+        if self._sender.flush():
+            asyncio.get_running_loop().remove_reader(self._sender.space_fd)
+
+
+def end_in_words(status: int) -> str:
+    """A wait status as "SIGKILL", "exit status 3"."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        try:
+            return signal.Signals(number).name
+        except ValueError:
+            return f"signal {number}"
+    return f"exit status {os.waitstatus_to_exitcode(status)}"

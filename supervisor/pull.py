@@ -1,0 +1,58 @@
+"""How many jobs to pull: what the subworkers can take now, and what they will take meanwhile."""
+
+import time
+from collections.abc import Sequence
+
+from .backlog import Backlog
+from .member import Member, State
+
+#: Seconds of work to hold beyond what was handed out: about two turns.
+LOOKAHEAD_SECONDS = 0.02
+#: Weight of the latest pull in the share of async jobs.
+_SMOOTHING = 0.3
+
+
+class Demand:
+    """Demand drives the pull. It starts small and grows with the measured rate: many tiny jobs
+    are pulled by the batch, long ones by the free subworker, and other hosts get their share."""
+
+    def __init__(self, backlog: Backlog, batch: int, concurrency: int) -> None:
+        self._backlog = backlog
+        self._batch = batch
+        self._concurrency = concurrency
+        self._async_share = 0.0
+        self._rate = 0.0
+        self._since = time.monotonic()
+
+    def expect(self, async_share: float) -> None:
+        """What share of the app's tasks is async: the guess before any job was seen."""
+        self._async_share = async_share
+
+    def finished(self, jobs: int) -> None:
+        """Learn the rate from the jobs that finished since the last call."""
+        now = time.monotonic()
+        seconds, self._since = now - self._since, now
+        weight = min(1.0, seconds / 0.1)
+        self._rate += weight * (jobs / max(seconds, 1e-6) - self._rate)
+
+    def pulled(self, sync_jobs: int, async_jobs: int) -> None:
+        """Learn what kind of jobs there are."""
+        if total := sync_jobs + async_jobs:
+            self._async_share += _SMOOTHING * (async_jobs / total - self._async_share)
+
+    def wanted(self, members: Sequence[Member]) -> int:
+        """How many jobs the next pull should bring; 0 for no pull."""
+        room = sum(member.room() for member in members)
+        if self._async_share > 0.01:
+            free = sum(member.room_async(self._concurrency) for member in members)
+            room += int(free * self._async_share)
+        if not members:
+            return 0
+        ahead = int(self._rate * LOOKAHEAD_SECONDS)
+        return max(0, min(self._batch, room + ahead - len(self._backlog)))
+
+    def starving(self, members: Sequence[Member]) -> bool:
+        """Is a subworker without work, and none here to give it?"""
+        return not len(self._backlog) and any(
+            not member.held for member in members if member.state is State.READY
+        )
