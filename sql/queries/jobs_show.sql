@@ -1,0 +1,15 @@
+-- All that is known of one job, but for its failures. `held` is the claim that it stands in.
+SELECT j.id, wsup.status(j.id) AS state, j.task, j.queue, j.priority,
+       j.args::text AS args, j.options::text AS options, j.enqueued_at, j.run_at,
+       w.due_at, w.attempt AS next_attempt,
+       held.claimed_at, held.supervisor AS held_by, held.host AS held_on,
+       o.finished_at, o.attempt, o.seconds, o.supervisor, o.subworker,
+       o.result::text AS result, o.reason
+  FROM wsup.job j
+  LEFT JOIN wsup.waiting w ON w.job = j.id
+  LEFT JOIN wsup.outcome o ON o.job = j.id
+  LEFT JOIN LATERAL (
+        SELECT c.claimed_at, c.supervisor, s.host
+          FROM wsup.claim c LEFT JOIN wsup.supervisor s ON s.id = c.supervisor
+         WHERE c.jobs @> j.id LIMIT 1) held ON true
+ WHERE j.id = %(job)s

@@ -1,0 +1,59 @@
+"""One supervisor to a run directory: the pid file, and the lock that lives as long as we do."""
+
+import fcntl
+import json
+import os
+from pathlib import Path
+
+from ..config.errors import UsageError
+
+
+class AlreadyRunning(UsageError):
+    """Another supervisor runs in this directory."""
+
+
+class PidFile:
+    """Holds `flock` on the file; the lock, not the file's existence, says that somebody lives."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd = -1
+        #: What a supervisor left here that is certainly dead, for its lock was free.
+        self.predecessor: dict[str, object] = {}
+
+    def take(self) -> None:
+        """Raises AlreadyRunning, naming who holds it; OSError if the directory can't be written."""
+        self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _parse(os.pread(fd, 4096, 0)).get("pid", "unknown")
+            os.close(fd)
+            raise AlreadyRunning(
+                f"{self.path}: the supervisor with pid {holder} already runs here; stop it with "
+                "`wsup stop`, or give this one a --run-dir of its own"
+            ) from None
+        self.predecessor = _parse(os.pread(fd, 4096, 0))
+        self._fd = fd
+        self.write({"pid": os.getpid()})
+
+    def write(self, content: dict[str, object]) -> None:
+        """Replace what the file says."""
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, json.dumps(content).encode() + b"\n", 0)
+
+    def release(self) -> None:
+        """Remove the file. Idempotent."""
+        if self._fd >= 0:
+            self.path.unlink(missing_ok=True)
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _parse(content: bytes) -> dict[str, object]:
+    try:
+        parsed = json.loads(content)
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}

@@ -1,0 +1,246 @@
+"""The subworkers of this host: as many as there should be, each replaced when it ends."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from ..subworkers import wire
+from ..subworkers.memory import SharedMemory
+from .generation import AppFailed, Generation, TemplateDied
+from .member import Member, State
+
+log = logging.getLogger("wsup.pool")
+
+#: Seconds to wait before another try, after a subworker or template that died before it was ready:
+#: doubling from first to last, so that a crash loop burns no CPU.
+RESPAWN_FIRST, RESPAWN_LAST = 0.1, 30.0
+#: Seconds that a new generation may take to get warm before a reload is given up.
+WARM_SECONDS = 120.0
+
+
+class Pool:
+    def __init__(
+        self,
+        *,
+        on_report: Callable[[Member], None],
+        on_death: Callable[[Member], str],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.members: list[Member] = []
+        self.generation: Generation | None = None
+        self.size = 0
+        self._on_report = on_report
+        self._on_death = on_death
+        self._on_change = on_change
+        self._load = wire.Load("", 1, 0)
+        self._numbers = 0
+        self._respawn_delay = RESPAWN_FIRST
+        self._respawns: set[asyncio.Task[None]] = set()
+        self._warm: dict[int, asyncio.Future[None]] = {}
+        self._stopping = False
+
+    @property
+    def tasks(self) -> Mapping[str, wire.TaskInfo]:
+        return self.generation.tasks if self.generation else {}
+
+    @property
+    def current(self) -> list[Member]:
+        """The subworkers that get jobs."""
+        number = self.generation.number if self.generation else 0
+        return [m for m in self.members if m.generation == number and m.state is State.READY]
+
+    # starting and reloading -------------------------------------------------------------------
+
+    async def start(self, load: wire.Load, size: int) -> None:
+        """Warm the first, or the next generation, and let it take over.
+
+        Until all of the new subworkers are ready the old ones keep working. Raises AppFailed, with
+        everything as it was before.
+        """
+        fresh = Generation(self._numbers + 1, load)
+        await self._started(fresh)
+        self._numbers = fresh.number
+        for warning in fresh.warnings:
+            log.warning("%s", warning)
+        try:
+            async with asyncio.timeout(WARM_SECONDS):
+                await asyncio.gather(*(self._spawn_warm(fresh, i) for i in range(size)))
+        except (AppFailed, TemplateDied, TimeoutError) as error:
+            self._abandon(fresh)
+            reason = str(error) or f"not warm within {WARM_SECONDS:g} s"
+            raise AppFailed(reason) from error
+        except asyncio.CancelledError:
+            self._abandon(fresh)
+            raise
+        old, self.generation = self.generation, fresh
+        self.size, self._load = size, load
+        for member in self.members:
+            if member.generation != fresh.number:
+                member.stop()
+        if old is not None:
+            old.stop()
+        self._on_change()
+
+    async def _started(self, generation: Generation) -> None:
+        try:
+            await generation.start()
+        except TemplateDied as error:
+            generation.stop()
+            raise AppFailed(f"the process that imports the app died: {error}") from error
+        except asyncio.CancelledError:
+            generation.stop()
+            raise
+
+    def _abandon(self, generation: Generation) -> None:
+        for member in self.members:
+            if member.generation == generation.number:
+                member.state = State.LEAVING
+                member.kill()
+        generation.stop()
+
+    async def _spawn_warm(self, generation: Generation, index: int) -> None:
+        member = await self._spawn(generation, index)
+        ready = self._warm[id(member)] = asyncio.get_running_loop().create_future()
+        try:
+            await ready
+        finally:
+            del self._warm[id(member)]
+
+    async def _spawn(self, generation: Generation, index: int) -> Member:
+        memory = SharedMemory.create(self._places(generation), generation.load.ring_bytes)
+        member = Member(index, generation.number, memory)
+        try:
+            pid = await generation.fork(member)
+        except TemplateDied:
+            memory.close()
+            raise
+        self.members.append(member)
+        member.born(pid, lambda: self._on_report(member), lambda: self._bury(member))
+        return member
+
+    def _places(self, generation: Generation) -> int:
+        return generation.load.concurrency + 1
+
+    # what the subworkers say ------------------------------------------------------------------
+
+    def ready(self, member: Member) -> None:
+        """It has run its start hooks."""
+        if member.state is State.STARTING:
+            member.state = State.READY
+        self._respawn_delay = RESPAWN_FIRST
+        self._settle_warm(member, None)
+        self._on_change()
+
+    def unfit(self, member: Member, traceback: str) -> None:
+        """One of its start hooks has failed."""
+        log.error("%s can't start:\n%s", member, traceback)
+        self._settle_warm(member, AppFailed(f"a start hook failed:\n{traceback}"))
+
+    def _settle_warm(self, member: Member, error: AppFailed | None) -> None:
+        waiting = self._warm.get(id(member))
+        if waiting is None or waiting.done():
+            return
+        if error is None:
+            waiting.set_result(None)
+        else:
+            waiting.set_exception(error)
+
+    def _bury(self, member: Member) -> None:
+        was, expected = member.state, member.state is State.LEAVING
+        end = self._on_death(member)
+        self.members.remove(member)
+        self._settle_warm(member, AppFailed(f"a subworker died before it was ready: {end}"))
+        if not expected:
+            log.warning("%s died: %s", member, end)
+        if not expected and not self._stopping and self._is_short(member):
+            delay = 0.0
+            if was is State.STARTING:
+                delay, self._respawn_delay = (
+                    self._respawn_delay, min(2 * self._respawn_delay, RESPAWN_LAST),
+                )  # fmt: skip
+                log.error("subworker %d is started again in %.1f s", member.index, delay)
+            task = asyncio.get_running_loop().create_task(self._respawn(member.index, delay))
+            self._respawns.add(task)
+            task.add_done_callback(self._respawns.discard)
+        self._on_change()
+
+    def _is_short(self, member: Member) -> bool:
+        current = self.generation
+        return (
+            current is not None
+            and member.generation == current.number
+            and member.index < self.size
+        )
+
+    async def _respawn(self, index: int, delay: float) -> None:
+        """Put a new subworker in the place of one that has ended."""
+        while not self._stopping:
+            if delay:
+                await asyncio.sleep(delay)
+            generation = self.generation
+            if generation is None or index >= self.size or self._has(index, generation.number):
+                return
+            try:
+                await self._spawn(generation, index)
+                return
+            except (TemplateDied, OSError) as error:
+                log.error("the template of generation %d: %s", generation.number, error)
+            delay, self._respawn_delay = (
+                self._respawn_delay, min(2 * self._respawn_delay, RESPAWN_LAST),
+            )  # fmt: skip
+            await self._replace_template(generation)
+
+    async def _replace_template(self, generation: Generation) -> None:
+        """A template has died: import the app again, for the same generation."""
+        if generation.alive or generation is not self.generation:
+            return
+        again = Generation(generation.number, self._load)
+        try:
+            await self._started(again)
+        except AppFailed as error:
+            log.error("the app can't be imported any more: %s", error)
+            return
+        if generation is self.generation:
+            self.generation = again
+        else:
+            again.stop()
+
+    def _has(self, index: int, generation: int) -> bool:
+        return any(
+            m.index == index and m.generation == generation and m.state is not State.LEAVING
+            for m in self.members
+        )
+
+    # more, fewer, none ------------------------------------------------------------------------
+
+    def resize(self, size: int) -> None:
+        """Have so many subworkers from now on."""
+        self.size = max(1, size)
+        number = self.generation.number if self.generation else 0
+        for member in self.members:
+            if member.generation == number and member.index >= self.size:
+                member.stop()
+        for index in range(self.size):
+            if not self._has(index, number):
+                task = asyncio.get_running_loop().create_task(self._respawn(index, 0.0))
+                self._respawns.add(task)
+                task.add_done_callback(self._respawns.discard)
+
+    def leave(self) -> None:
+        """Let every subworker finish what it runs, then end; none is replaced."""
+        self._stopping = True
+        for task in self._respawns:
+            task.cancel()
+        for member in self.members:
+            member.stop()
+
+    def kill(self) -> None:
+        """End every subworker at once."""
+        self._stopping = True
+        for member in self.members:
+            member.state = State.LEAVING
+            member.kill()
+
+    def stop_template(self) -> None:
+        if self.generation is not None:
+            self.generation.stop()

@@ -1,0 +1,181 @@
+"""The turns: commit what is finished and pull what fits, in one round trip, again and again."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from ..sql.settlement import Entry
+from ..sql.source import Row, SourceLost, Turn
+from .gather import Gather
+
+log = logging.getLogger("wsup.turn")
+
+#: Seconds between turns while there is other work: results that arrive meanwhile share one.
+LINGER_SECONDS = 0.01
+#: Seconds between two looks at the jobs that fall due, while awake.
+PROMOTE_SECONDS = 0.1
+#: Due jobs that one turn makes ready at most.
+PROMOTE_JOBS = 1000
+
+
+class Source(Protocol):
+    """Where jobs come from, and results go to."""
+
+    @property
+    def connected(self) -> bool: ...
+    async def turn(
+        self,
+        entries: Sequence[Entry],
+        pull: tuple[Sequence[str], int] | None,
+        *,
+        promote: int = 0,
+        wake: bool = False,
+    ) -> Turn: ...
+
+
+class Turns:
+    """Decides when a turn is due, and takes it. `consider` is to be called at every change."""
+
+    def __init__(
+        self,
+        source: Source,
+        gather: Gather,
+        *,
+        batch: int,
+        batch_bytes: int,
+        wanted: Callable[[], int],
+        starving: Callable[[], bool],
+        busy: Callable[[], bool],
+        on_rows: Callable[[list[Row]], None],
+        on_settled: Callable[[int], None],
+        on_dry: Callable[[], None],
+        on_due: Callable[[float | None], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self._source = source
+        self._gather = gather
+        self.batch = batch
+        self.batch_bytes = batch_bytes
+        self._wanted = wanted
+        self._starving = starving
+        self._busy = busy
+        self._on_rows = on_rows
+        self._on_settled = on_settled
+        self._on_dry = on_dry
+        self._on_due = on_due
+        self._on_lost = on_lost
+        self.queues: Sequence[str] = ()
+        #: May jobs be pulled? Not while asleep, paused or stopping.
+        self.pulling = False
+        #: The next turn must tell the database that this supervisor is awake.
+        self.wake = False
+        #: Jobs have fallen due: the next turn makes them ready.
+        self.promote_now = False
+        #: The entries of the turn that is under way.
+        self.sending: list[Entry] = []
+        self._due = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._last_end = 0.0
+        self._last_promote = 0.0
+
+    def consider(self) -> None:
+        """Something has changed: take a turn now, or later, or not at all."""
+        if self._due.is_set() or self.sending:
+            return  # after the turn that is under way, it is considered again
+        if self._is_due():
+            self._due.set()
+        elif self._gather.finished and self._timer is None:
+            pause = self._last_end + LINGER_SECONDS - time.monotonic()
+            self._timer = asyncio.get_running_loop().call_later(max(0, pause), self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._due.set()
+
+    def _is_due(self) -> bool:
+        if not self._source.connected:
+            return False
+        finished = self._gather.finished
+        if finished:
+            return (
+                len(finished) >= self.batch
+                or self._gather.finished_bytes >= self.batch_bytes
+                or not self._busy()
+                or time.monotonic() - self._last_end >= LINGER_SECONDS
+                or (self.pulling and self._starving())
+            )
+        return self.pulling and (self.promote_now or (self._starving() and self._wanted() > 0))
+
+    async def run(self) -> None:
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            await self.take()
+            self.consider()
+
+    async def take(self) -> bool:
+        """Take one turn. False if the source was lost; its results are kept for the next one."""
+        entries = self._cut_batch()
+        wanted = self._wanted() if self.pulling else 0
+        promote = self.pulling and (
+            self.promote_now or time.monotonic() - self._last_promote >= PROMOTE_SECONDS
+        )
+        if not (entries or wanted or promote or self.wake) or not self._source.connected:
+            self._gather.finished[:0] = entries
+            return self._source.connected
+        self.sending = entries
+        try:
+            turn = await self._source.turn(
+                entries,
+                (self.queues, wanted) if wanted else None,
+                promote=PROMOTE_JOBS if promote else 0,
+                wake=self.wake,
+            )
+        except SourceLost as error:
+            self._gather.finished[:0] = entries
+            self._on_lost(str(error))
+            return False
+        finally:
+            self.sending = []
+            self._last_end = time.monotonic()
+        self._took(turn, entries, wanted=wanted, promoted=promote)
+        return True
+
+    def _cut_batch(self) -> list[Entry]:
+        """Take what the next turn may carry: bounded by number and by bytes."""
+        gather = self._gather
+        n = min(len(gather.finished), self.batch)
+        if gather.finished_bytes > self.batch_bytes:
+            size, n_by_size = 0, 0
+            for entry in gather.finished[:n]:
+                size += entry.size()
+                if n_by_size and size > self.batch_bytes:
+                    break
+                n_by_size += 1
+            n = n_by_size
+        entries = gather.finished[:n]
+        del gather.finished[:n]
+        if gather.finished_bytes:
+            gather.finished_bytes -= sum(entry.size() for entry in entries)
+        return entries
+
+    def _took(self, turn: Turn, entries: list[Entry], *, wanted: int, promoted: bool) -> None:
+        self.wake = False
+        if promoted:
+            self._last_promote = self._last_end
+            self.promote_now = False
+            self._on_due(turn.next_due)
+        if turn.refused:
+            log.warning("%d results came too late: their jobs were given to others", turn.refused)
+        for culprit in turn.culprits:
+            log.error("job %d: its result can't be stored", culprit.said.job)
+        self._on_settled(len(entries) - turn.refused)
+        if turn.rows:
+            self._on_rows(turn.rows)
+        if len(turn.rows) < wanted and self.pulling:
+            self._on_dry()

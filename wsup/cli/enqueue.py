@@ -1,0 +1,93 @@
+"""`wsup enqueue`."""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import click
+import msgspec
+
+from wsup.config.errors import UsageError
+from wsup.config.loading import load
+
+from .options import settings_options
+
+EXAMPLE = """for example '{"user": 7}'"""
+
+
+@click.command()
+@click.argument("task")
+@click.argument("args", metavar="[JSON]", default="{}")
+@settings_options("database")
+@click.option("--queue", default="default", show_default=True, help="The queue to put it into.")
+@click.option(
+    "--priority",
+    type=click.IntRange(-32768, 32767),
+    default=0,
+    show_default=True,
+    help="Higher runs earlier.",
+)
+@click.option("--delay", type=click.FloatRange(min=0), metavar="SECONDS", help="Not before then.")
+@click.option("--run-at", metavar="TIME", help="Not before then: 2030-01-31T08:00, local or +00:00.")
+@click.option(
+    "--retries", type=click.IntRange(0, 30_000), help="Attempts after the first; else the task's."
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="For each attempt; else the task's.",
+)
+def enqueue(
+    task: str,
+    args: str,
+    config_file: Path | None,
+    database: str | None,
+    run_at: str | None,
+    **options: object,
+) -> None:
+    """Ask for a job: TASK by its name, with the arguments in the object JSON ("-": from stdin).
+
+    The task is not imported here, so nothing checks its name, its arguments or its own queue.
+    Prints the job's id.
+    """
+    from psycopg import errors
+
+    from wsup.sql.statements import statement
+
+    from .database import migrated
+
+    text = sys.stdin.read() if args == "-" else args
+    _check(text, load({}, config_file).max_args)
+    row = {"task": task, "args": text, "run_at": _moment(run_at), **options}
+    with migrated(database, config_file) as conn:
+        try:
+            made = conn.execute(statement("jobs_enqueue"), row).fetchone()
+        except errors.DataError as error:
+            raise UsageError(f"{task}: {error.diag.message_primary or error}") from error
+    assert made is not None  # noqa: S101  (a function's value is always a row)
+    click.echo(made[0])
+
+
+def _check(args: str, max_args: int) -> None:
+    try:
+        msgspec.json.decode(args, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError:
+        raise UsageError(f"JSON {_short(args)}: use an object by argument, {EXAMPLE}") from None
+    except msgspec.DecodeError as error:
+        raise UsageError(f"JSON {_short(args)}: {error}: write it {EXAMPLE}") from None
+    if (size := len(args.encode(errors="surrogatepass"))) > max_args:
+        raise UsageError(f"JSON of {size} bytes: max_args allows {max_args}: pass an address of it")
+
+
+def _moment(run_at: str | None) -> datetime | None:
+    if run_at is None:
+        return None
+    try:
+        return datetime.fromisoformat(run_at).astimezone()
+    except (ValueError, OverflowError):
+        raise UsageError(f"--run-at {run_at}: use a time like 2030-01-31T08:00+01:00") from None
+
+
+def _short(text: str, most: int = 60) -> str:
+    return repr(text if len(text) <= most else text[: most - 1] + "…")

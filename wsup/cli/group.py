@@ -1,0 +1,67 @@
+"""What all commands share: errors in one line, and what exit codes mean.
+
+0 done, 1 it didn't work out, 2 it was asked for wrongly.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import click
+
+from wsup.config.errors import UsageError, WsupError
+
+#: click's own way to show the help of a group that was called without a command.
+_HELP_INSTEAD = getattr(click.exceptions, "NoArgsIsHelpError", ())
+
+
+class Complaint(click.ClickException):
+    """One line on stderr, and an exit code."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(" ".join(message.split()))
+        self.exit_code = exit_code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"wsup: {self.message}", file=file, err=file is None)
+
+
+class WsupGroup(click.Group):
+    """A group whose commands, in the order in which they were added, may raise any WsupError."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with complaining():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with complaining():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def complaining() -> Iterator[None]:
+    """Turns the errors that a user can mend, and those of the database, into complaints."""
+    try:
+        yield
+    except _HELP_INSTEAD:
+        raise
+    except click.UsageError as error:
+        raise Complaint(f"{error.format_message()} (see {_help(error)})", 2) from error
+    except UsageError as error:
+        raise Complaint(str(error), 2) from error
+    except WsupError as error:
+        raise Complaint(str(error), 1) from error
+    except Exception as error:
+        # Only a command that has imported psycopg can meet its errors.
+        psycopg = sys.modules.get("psycopg")
+        if psycopg is None or not isinstance(error, psycopg.Error):
+            raise
+        raise Complaint(f"the database refused: {error}", 1) from error
+
+
+def _help(error: click.UsageError) -> str:
+    return f"{error.ctx.command_path if error.ctx else 'wsup'} --help"
