@@ -72,6 +72,26 @@ def resolve_or_embed(
     return server.dsn, server if started else None
 
 
+def described(database: str | None, file: Path | None = None) -> str:
+    """What `resolve_or_embed` would use, for people, without a password. Raises as that does."""
+    named = _named(database, file)
+    if named is not None:
+        return redacted(named) or "as libpq's variables say"
+    running = _embedded_dsn(EMBEDDED_ROOT)
+    if running is not None:
+        return f"the embedded one, {running}"
+    from .embedded import EmbeddedServer
+
+    if not EmbeddedServer.available():
+        raise ConfigError(NONE_NAMED)
+    return f"the embedded one in {EMBEDDED_ROOT}, not started yet"
+
+
+def is_embedded(dsn: str, root: Path = EMBEDDED_ROOT) -> bool:
+    """Is this the address of the embedded server of `root`, whoever started it?"""
+    return bool(dsn) and dsn == _embedded_dsn(root)
+
+
 def _named(database: str | None, file: Path | None) -> str | None:
     if database is None:
         database = load({}, file).database

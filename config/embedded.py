@@ -64,7 +64,7 @@ class EmbeddedServer:
         if len(socket) > SOCKET_PATH_BYTES or b"," in socket or b'"' in socket:
             self.socket_dir = Path(tempfile.gettempdir(), self._cluster_name)
         address = quote(os.fsencode(self.socket_dir))
-        self.dsn = f"postgresql://postgres@/postgres?host={address}"
+        self.dsn = f"postgresql://postgres@/postgres?host={address}&port=5432"  # whatever PGPORT is
 
     @staticmethod
     def available() -> bool:
@@ -81,7 +81,7 @@ class EmbeddedServer:
         Makes the database if there is none. False if it ran already. Raises EmbeddedError.
         """
         with _told_in_one_line():
-            self._refuse_to_hide_data()
+            self._refuse_early()
             self._state.mkdir(parents=True, exist_ok=True)
             with (self._state / "lock").open("a") as lock:
                 if not self._claim_data(lock.fileno()):
@@ -116,8 +116,12 @@ class EmbeddedServer:
             return f"cluster_name={self._cluster_name}".encode() in command_line
         return False
 
-    def _refuse_to_hide_data(self) -> None:
-        """An empty database must not take the place of one that holds jobs."""
+    def _refuse_early(self) -> None:
+        """Find what is in the way before anything is made."""
+        self._bin = self._bin_dir or _site_packages() / BIN
+        if not (self._bin / "postgres").is_file():
+            raise EmbeddedError(f"no server in {self._bin}, {REMEDY}" if self._bin_dir else MISSING)
+        # An empty database must not take the place of one that holds jobs.
         note, theirs = self._state / "README", self._state / "data"
         if note.is_file() and bytes(self.data_dir) not in note.read_bytes():
             why = "names other data, made by root or before the folder moved: run as root, move it"
@@ -155,9 +159,6 @@ class EmbeddedServer:
 
     def _find_programs(self) -> None:
         """Find programs that the server's user can run, and their major version."""
-        self._bin = self._bin_dir or _site_packages() / BIN
-        if not (self._bin / "postgres").is_file():
-            raise EmbeddedError(f"no server in {self._bin}, {REMEDY}" if self._bin_dir else MISSING)
         try:
             version = self._run("initdb", "--version") and self._run("postgres", "--version")
         except (OSError, subprocess.CalledProcessError):
@@ -193,11 +194,8 @@ class EmbeddedServer:
         if (new := self._home / "data.new").exists():
             shutil.rmtree(new)
         how = ["-U", "postgres", "-E", "UTF8", "--locale=C", "--auth-local=trust"]
-        how += [
-            "--auth-host=reject",
-            *(["--no-sync"] if self._settings.get("fsync") == "off" else []),
-        ]
-        self._run("initdb", "-D", new.name, *how, lock=lock)
+        sync = ["--no-sync"] if self._settings.get("fsync") == "off" else []
+        self._run("initdb", "-D", new.name, "--auth-host=reject", *how, *sync, lock=lock)
         new.rename(self.data_dir)
 
     def _launch(self, lock: int) -> None:

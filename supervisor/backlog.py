@@ -16,7 +16,7 @@ class Backlog:
     def __init__(self, concurrency: int) -> None:
         self._sync: deque[Row] = deque()
         self._async: deque[Row] = deque()
-        self._concurrency = concurrency
+        self.concurrency = concurrency
         self.tasks: Mapping[str, TaskInfo] = {}
         #: Jobs handed out, ever; tells whether anything moves.
         self.handed = 0
@@ -65,7 +65,7 @@ class Backlog:
                 self._hand(member, self._sync, n, is_async=False)
         if self._async:
             for left, member in zip(range(len(members), 0, -1), members, strict=True):
-                n = min(member.room_async(self._concurrency), -(-len(self._async) // left))
+                n = min(member.room_async(self.concurrency), -(-len(self._async) // left))
                 self._hand(member, self._async, n, is_async=True)
 
     def _hand(self, member: Member, queue: deque[Row], n: int, *, is_async: bool) -> None:

@@ -139,25 +139,27 @@ class Gather:
             self.finished.append(Entry(PutOff(row[0], row[1], row[2], None), -1))
 
     def died(
-        self, member: Member, end: str, tasks: Mapping[str, wire.TaskInfo], *, ours: bool
+        self, member: Member, end: str, tasks: Mapping[str, wire.TaskInfo]
     ) -> list[Row]:
-        """A subworker has ended. What it was running has failed with it, unless the end was our
-        own doing (`ours`); what it had not started is returned, to be given to others."""
+        """A subworker has ended. What it was running has failed with it, unless we interrupted it
+        for reasons of our own; what it had not started is returned, to be given to others."""
         self.read(member)
         running = {place.job: place for place in member.memory.board.running()}
         lost = [row for job, row in member.held.items() if job in running]
         unstarted = [row for job, row in member.held.items() if job not in running]
         member.held.clear()
         member.held_async.clear()
-        if ours:
+        if member.interrupted:
             return lost + unstarted
         for row in lost:
-            said = self._death(row, end, tasks.get(row[3]))
+            said = self._death(row, member, end, tasks.get(row[3]))
             self.failed += said.retry_after is None
             self.finished.append(Entry(said, member.index))
         return unstarted
 
-    def _death(self, row: Row, end: str, task: wire.TaskInfo | None) -> Refusal:
+    def _death(
+        self, row: Row, member: Member, end: str, task: wire.TaskInfo | None
+    ) -> Refusal:
         claim, job, attempt = row[:3]
         retries = task.retries if task else 0
         if row[6]:
@@ -166,6 +168,7 @@ class Gather:
         if attempt <= retries:
             delays = task.delays if task and task.delays else [1.0]
             after = delays[min(attempt, len(delays)) - 1]
-        return Refusal(
-            claim, job, attempt, 0.0, after, "SubworkerDied", f"subworker died: {end}", None
-        )
+        kind, message = "SubworkerDied", f"subworker died: {end}"
+        if member.doomed:
+            kind, message = "TimedOut", member.doomed
+        return Refusal(claim, job, attempt, 0.0, after, kind, message, None)

@@ -35,6 +35,11 @@ class Member:
         self.state = State.STARTING
         self.pid: int | None = None
         self.done = 0
+        #: Why it was killed, if that is worth telling.
+        self.doomed = ""
+        #: It was ended for reasons of ours: its jobs are not to blame.
+        self.interrupted = False
+        self.recalled = False
         #: What it was handed and has not reported on, by job, in the order of handing.
         self.held: dict[int, Row] = {}
         #: Those of them that are async: they don't wait for each other.
@@ -58,21 +63,20 @@ class Member:
         loop.add_reader(self.receiver.data_fd, on_report)
         loop.add_reader(self._pidfd, on_death)
 
-    def bury(self) -> str:
-        """Reap the process and free what it had; returns how it ended, in words."""
+    def reap(self) -> str:
+        """Collect the ended process; returns how it ended, in words."""
         loop = asyncio.get_running_loop()
-        status = 0
-        if self.pid is not None:
-            loop.remove_reader(self.receiver.data_fd)
-            loop.remove_reader(self._pidfd)
-            _, status = os.waitpid(self.pid, 0)
-            os.close(self._pidfd)
+        loop.remove_reader(self.receiver.data_fd)
+        loop.remove_reader(self._pidfd)
         loop.remove_reader(self._sender.space_fd)
-        self.memory.close()
         self.state = State.GONE
+        _, status = os.waitpid(self.pid or 0, 0)
+        os.close(self._pidfd)
         return end_in_words(status)
 
-    def kill(self) -> None:
+    def kill(self, reason: str = "") -> None:
+        """End it at once; `reason` stands for how it ended, where the signal says too little."""
+        self.doomed = reason
         if self.pid is not None and self.state is not State.GONE:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
@@ -109,6 +113,7 @@ class Member:
 
     def recall(self) -> None:
         """Ask for the jobs that it has not started, even while it is inside a task."""
+        self.recalled = True
         self._send(wire.encode(wire.Recall()))
         signal.pidfd_send_signal(self._pidfd, ATTENTION)
 

@@ -34,9 +34,19 @@ class PidFile:
                 f"{self.path}: the supervisor with pid {holder} already runs here; stop it with "
                 "`wsup stop`, or give this one a --run-dir of its own"
             ) from None
+        if not self._is_current(fd):  # its holder removed it while we opened it: once more
+            os.close(fd)
+            return self.take()
         self.predecessor = _parse(os.pread(fd, 4096, 0))
         self._fd = fd
         self.write({"pid": os.getpid()})
+        return None
+
+    def _is_current(self, fd: int) -> bool:
+        try:
+            return os.fstat(fd).st_ino == self.path.stat().st_ino
+        except FileNotFoundError:
+            return False
 
     def write(self, content: dict[str, object]) -> None:
         """Replace what the file says."""

@@ -23,11 +23,15 @@ class Pool:
         self,
         *,
         on_report: Callable[[Member], None],
-        on_death: Callable[[Member], str],
+        on_death: Callable[[Member, str], None],
         on_change: Callable[[], None],
     ) -> None:
         self.members: list[Member] = []
+        #: Those of them that get jobs.
+        self.current: list[Member] = []
         self.generation: Generation | None = None
+        #: Set while no subworker is left.
+        self.emptied = asyncio.Event()
         self.size = 0
         self._on_report = on_report
         self._on_death = on_death
@@ -43,11 +47,12 @@ class Pool:
     def tasks(self) -> Mapping[str, wire.TaskInfo]:
         return self.generation.tasks if self.generation else {}
 
-    @property
-    def current(self) -> list[Member]:
-        """The subworkers that get jobs."""
+    def _changed(self) -> None:
         number = self.generation.number if self.generation else 0
-        return [m for m in self.members if m.generation == number and m.state is State.READY]
+        self.current = [
+            m for m in self.members if m.generation == number and m.state is State.READY
+        ]
+        self._on_change()
 
     # starting and reloading -------------------------------------------------------------------
 
@@ -79,7 +84,7 @@ class Pool:
                 member.stop()
         if old is not None:
             old.stop()
-        self._on_change()
+        self._changed()
 
     async def _started(self, generation: Generation) -> None:
         try:
@@ -115,6 +120,7 @@ class Pool:
             memory.close()
             raise
         self.members.append(member)
+        self.emptied.clear()
         member.born(pid, lambda: self._on_report(member), lambda: self._bury(member))
         return member
 
@@ -129,7 +135,7 @@ class Pool:
             member.state = State.READY
         self._respawn_delay = RESPAWN_FIRST
         self._settle_warm(member, None)
-        self._on_change()
+        self._changed()
 
     def unfit(self, member: Member, traceback: str) -> None:
         """One of its start hooks has failed."""
@@ -147,22 +153,26 @@ class Pool:
 
     def _bury(self, member: Member) -> None:
         was, expected = member.state, member.state is State.LEAVING
-        end = self._on_death(member)
+        end = member.reap()
+        self._on_death(member, end)
+        member.memory.close()
         self.members.remove(member)
+        if not self.members:
+            self.emptied.set()
         self._settle_warm(member, AppFailed(f"a subworker died before it was ready: {end}"))
         if not expected:
             log.warning("%s died: %s", member, end)
         if not expected and not self._stopping and self._is_short(member):
             delay = 0.0
             if was is State.STARTING:
-                delay, self._respawn_delay = (
-                    self._respawn_delay, min(2 * self._respawn_delay, RESPAWN_LAST),
-                )  # fmt: skip
+                delay = self._next_delay()
                 log.error("subworker %d is started again in %.1f s", member.index, delay)
-            task = asyncio.get_running_loop().create_task(self._respawn(member.index, delay))
-            self._respawns.add(task)
-            task.add_done_callback(self._respawns.discard)
-        self._on_change()
+            self._schedule_respawn(member.index, delay)
+        self._changed()
+
+    def _next_delay(self) -> float:
+        delay, self._respawn_delay = self._respawn_delay, min(2 * self._respawn_delay, RESPAWN_LAST)
+        return delay
 
     def _is_short(self, member: Member) -> bool:
         current = self.generation
@@ -171,6 +181,11 @@ class Pool:
             and member.generation == current.number
             and member.index < self.size
         )
+
+    def _schedule_respawn(self, index: int, delay: float) -> None:
+        task = asyncio.get_running_loop().create_task(self._respawn(index, delay))
+        self._respawns.add(task)
+        task.add_done_callback(self._respawns.discard)
 
     async def _respawn(self, index: int, delay: float) -> None:
         """Put a new subworker in the place of one that has ended."""
@@ -185,9 +200,7 @@ class Pool:
                 return
             except (TemplateDied, OSError) as error:
                 log.error("the template of generation %d: %s", generation.number, error)
-            delay, self._respawn_delay = (
-                self._respawn_delay, min(2 * self._respawn_delay, RESPAWN_LAST),
-            )  # fmt: skip
+            delay = self._next_delay()
             await self._replace_template(generation)
 
     async def _replace_template(self, generation: Generation) -> None:
@@ -222,9 +235,8 @@ class Pool:
                 member.stop()
         for index in range(self.size):
             if not self._has(index, number):
-                task = asyncio.get_running_loop().create_task(self._respawn(index, 0.0))
-                self._respawns.add(task)
-                task.add_done_callback(self._respawns.discard)
+                self._schedule_respawn(index, 0.0)
+        self._changed()
 
     def leave(self) -> None:
         """Let every subworker finish what it runs, then end; none is replaced."""
@@ -233,13 +245,16 @@ class Pool:
             task.cancel()
         for member in self.members:
             member.stop()
+        self._changed()
 
     def kill(self) -> None:
         """End every subworker at once."""
         self._stopping = True
         for member in self.members:
+            member.interrupted = True
             member.state = State.LEAVING
             member.kill()
+        self._changed()
 
     def stop_template(self) -> None:
         if self.generation is not None:

@@ -18,8 +18,8 @@ class Demand:
 
     def __init__(self, backlog: Backlog, batch: int, concurrency: int) -> None:
         self._backlog = backlog
-        self._batch = batch
-        self._concurrency = concurrency
+        self.batch = batch
+        self.concurrency = concurrency
         self._async_share = 0.0
         self._rate = 0.0
         self._since = time.monotonic()
@@ -44,12 +44,12 @@ class Demand:
         """How many jobs the next pull should bring; 0 for no pull."""
         room = sum(member.room() for member in members)
         if self._async_share > 0.01:
-            free = sum(member.room_async(self._concurrency) for member in members)
+            free = sum(member.room_async(self.concurrency) for member in members)
             room += int(free * self._async_share)
         if not members:
             return 0
         ahead = int(self._rate * LOOKAHEAD_SECONDS)
-        return max(0, min(self._batch, room + ahead - len(self._backlog)))
+        return max(0, min(self.batch, room + ahead - len(self._backlog)))
 
     def starving(self, members: Sequence[Member]) -> bool:
         """Is a subworker without work, and none here to give it?"""

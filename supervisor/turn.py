@@ -77,16 +77,17 @@ class Turns:
         self.sending: list[Entry] = []
         self._due = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._stopped = False
         self._last_end = 0.0
         self._last_promote = 0.0
 
     def consider(self) -> None:
         """Something has changed: take a turn now, or later, or not at all."""
-        if self._due.is_set() or self.sending:
+        if self._due.is_set() or self.sending or not self._source.connected:
             return  # after the turn that is under way, it is considered again
-        if self._is_due():
+        if self._is_urgent():
             self._due.set()
-        elif self._gather.finished and self._timer is None:
+        elif self._timer is None and (self._gather.finished or self._wants_more()):
             pause = self._last_end + LINGER_SECONDS - time.monotonic()
             self._timer = asyncio.get_running_loop().call_later(max(0, pause), self._ring)
 
@@ -94,22 +95,27 @@ class Turns:
         self._timer = None
         self._due.set()
 
-    def _is_due(self) -> bool:
-        if not self._source.connected:
-            return False
-        finished = self._gather.finished
-        if finished:
+    def _is_urgent(self) -> bool:
+        if self.pulling and (self.promote_now or self._starving()):
+            return True
+        if finished := self._gather.finished:
             return (
                 len(finished) >= self.batch
                 or self._gather.finished_bytes >= self.batch_bytes
                 or not self._busy()
-                or time.monotonic() - self._last_end >= LINGER_SECONDS
-                or (self.pulling and self._starving())
             )
-        return self.pulling and (self.promote_now or (self._starving() and self._wanted() > 0))
+        return False
+
+    def _wants_more(self) -> bool:
+        return self.pulling and self._wanted() > 0
+
+    def stop(self) -> None:
+        """Take no more turns by itself; `run` returns after the one under way."""
+        self._stopped = True
+        self._due.set()
 
     async def run(self) -> None:
-        while True:
+        while not self._stopped:
             await self._due.wait()
             self._due.clear()
             if self._timer is not None:

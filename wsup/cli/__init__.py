@@ -8,7 +8,7 @@ import click
 from .config import config
 from .demo import demo
 from .enqueue import enqueue
-from .group import WsupGroup, version
+from .group import WsupGroup
 from .jobs import jobs
 from .migrate import migrate
 from .operate import pause, reload, resume, stop

@@ -46,10 +46,10 @@ def enqueue(
     run_at: str | None,
     **options: object,
 ) -> None:
-    """Ask for a job: TASK by its name, with the arguments in the object JSON ("-": from stdin).
+    """Ask for a job, and print its id.
 
-    The task is not imported here, so nothing checks its name, its arguments or its own queue.
-    Prints the job's id.
+    TASK is its name, and JSON an object of its arguments ("-": read from stdin). The task is not
+    imported here, so nothing checks its name and arguments, and its own queue is not known.
     """
     from psycopg import errors
 

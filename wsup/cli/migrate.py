@@ -15,7 +15,7 @@ from .options import settings_options
 def migrate(
     config_file: Path | None, database: str | None, connect_tries: str | None, dry_run: bool
 ) -> None:
-    """Bring the database's schema to this version of wsup.
+    """Bring the database to this version of wsup.
 
     Safe to run anywhere, at any time, on several hosts at once. Without a database named, it
     migrates the embedded one.

@@ -32,10 +32,12 @@ def settings_options(*names: str) -> Callable[[Function], Function]:
 
 
 def _option(key: Key) -> Callable[[Function], Function]:
-    default = "" if key.default in (None, "", ()) else f"; default {key.default}"
+    limits = [] if key.expects == "text" else [key.expects]
+    if key.default not in (None, "", ()):
+        limits.append(f"default {key.default}")
     return click.option(
         "--" + key.name.replace("_", "-"),
         key.name,
         metavar=key.metavar,
-        help=f"{key.description}  [{key.expects}{default}]",
+        help=key.description + (f"  [{'; '.join(limits)}]" if limits else ""),
     )

@@ -1,0 +1,215 @@
+"""What happens by the clock: signs of life, looks at the others, reconnecting."""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from ..config.errors import DatabaseError
+from ..sql.source import Beat, SourceLost
+from .systemd import Systemd
+
+if TYPE_CHECKING:
+    from .supervisor import Supervisor
+
+log = logging.getLogger("wsup.pulse")
+
+#: Seconds between signs of life, while there is work anywhere.
+BEAT_SECONDS = 1.0
+#: Seconds between looks at the subworkers, while they have jobs and while they have none.
+TICK_BUSY, TICK_IDLE = 0.1, 1.0
+#: Seconds between tries to reconnect: doubling from first to last.
+RECONNECT_FIRST, RECONNECT_LAST = 0.1, 5.0
+#: Beats between two comparisons of the claims, and how many beats in a row follow a lost
+#: connection: an old backend may commit after we have reconnected.
+COMPARE_EVERY, COMPARE_AFTER_LOSS = 10, 5
+
+
+class Pulse:
+    def __init__(self, supervisor: "Supervisor", systemd: Systemd) -> None:
+        self._supervisor = supervisor
+        self._systemd = systemd
+        supervisor.on_lost = self._lost
+        self._reconnecting: asyncio.Task[None] | None = None
+        self._last_beat = 0.0
+        self._compare_in = COMPARE_EVERY
+        self._claimed_elsewhere = True
+        self._registered = False
+
+    async def connect(self, first: dict[str, Any] | None = None) -> None:
+        """Connect or reconnect both connections, and find out where we stand.
+
+        `first` is what the pid file said of a predecessor, which is certainly dead. Raises
+        DatabaseError, SourceLost, psycopg.Error.
+        """
+        supervisor = self._supervisor
+        source = supervisor.source
+        await source.connect()
+        if first is not None:
+            await self._bury_predecessor(first)
+        if not self._registered:
+            await source.register(**supervisor.columns)
+            self._registered = True
+            log.info("registered as supervisor %d", source.supervisor)
+        supervisor.witness.reconnected()
+        await supervisor.listener.connect(source.supervisor)
+        if first is None:
+            await self._compare(after_loss=True)
+            self._compare_in = 1 - COMPARE_AFTER_LOSS
+
+    async def _bury_predecessor(self, left: dict[str, Any]) -> None:
+        """Whoever wrote the pid file is dead, or its lock would not be free: no need to wait."""
+        source = self._supervisor.source
+        match left:
+            case {"supervisor": int(dead), "pid": int(pid)}:
+                if await source.predecessor(dead, socket.gethostname(), pid):
+                    jobs = await source.rescue(dead, self._supervisor.settings.max_lost)
+                    log.warning("supervisor %d was killed here: %d of its jobs run again", dead, jobs)
+
+    async def leave(self) -> None:
+        """Say goodbye. What can't be said is found out by the others."""
+        supervisor = self._supervisor
+        try:
+            await supervisor.source.leave()
+        except SourceLost as error:
+            log.warning("could not sign off: %s", error)
+        await supervisor.listener.close()
+        await supervisor.source.close()
+
+    # lost and found -----------------------------------------------------------------------------
+
+    def _lost(self, reason: str) -> None:
+        if self._reconnecting is None and not self._supervisor.stopping:
+            log.warning("the database is lost: %s", reason)
+            self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
+
+    async def _reconnect(self) -> None:
+        """Try until it works; results wait meanwhile, and nothing more is handed out than was
+        pulled, so that what waits is bounded."""
+        supervisor = self._supervisor
+        pause = RECONNECT_FIRST
+        supervisor.sleep.stop()
+        while not supervisor.stopping:
+            try:
+                await self.connect()
+                break
+            except (DatabaseError, SourceLost, psycopg.Error) as error:
+                text = str(error).strip().splitlines()
+                log.warning("%s; again in %.1f s", text[0] if text else type(error).__name__, pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, RECONNECT_LAST)
+        self._reconnecting = None
+        log.info("connected again")
+        supervisor.sleep.asleep = True  # the database may still think so
+        supervisor.wake()
+        supervisor.turns.consider()
+
+    # by the clock -------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        supervisor = self._supervisor
+        next_sample = 0.0
+        while True:
+            busy = supervisor.is_busy()
+            if busy:
+                supervisor.watch.look(supervisor.pool.members)
+            now = time.monotonic()
+            if now >= next_sample:
+                next_sample = now + TICK_IDLE
+                self._sample()
+            if supervisor.source.connected and self._reconnecting is None:
+                await self._beat_if_due(now, busy=busy)
+            await asyncio.sleep(TICK_BUSY if busy else TICK_IDLE)
+
+    def _sample(self) -> None:
+        supervisor = self._supervisor
+        members = supervisor.pool.current
+        supervisor.meter.sample(sum(1 for m in members if m.held), len(members))
+        reap_strangers({m.pid for m in supervisor.pool.members})
+        if supervisor.source.connected or not supervisor.gather.finished:
+            self._systemd.progress()
+
+    async def _beat_if_due(self, now: float, *, busy: bool) -> None:
+        supervisor = self._supervisor
+        every = BEAT_SECONDS
+        if not busy and not self._claimed_elsewhere and not supervisor.gather.finished:
+            every = supervisor.settings.poll
+        if now - self._last_beat < every:
+            return
+        self._last_beat = now
+        try:
+            beat = await supervisor.source.beat(
+                queues=list(supervisor.turns.queues),
+                jobs_done=supervisor.meter.done,
+                memory=supervisor.memory.sample(self._pids()),
+                occupancy=supervisor.meter.occupancy.values,
+            )
+            await self._act(beat)
+        except SourceLost as error:
+            self._lost(str(error))
+
+    async def _act(self, beat: Beat) -> None:
+        supervisor = self._supervisor
+        self._claimed_elsewhere = beat.claimed
+        if not beat.alive:
+            await self._rise_again()
+            return
+        if beat.claimed and await supervisor.witness.look():
+            supervisor.wake()
+        await supervisor.lanes.keep_clear(beat.dead_rows)
+        self._compare_in -= 1
+        if self._compare_in <= 0:
+            await self._compare(after_loss=False)
+            if self._compare_in <= -COMPARE_AFTER_LOSS or self._compare_in == 0:
+                self._compare_in = COMPARE_EVERY
+        supervisor.due_in(beat.next_due)
+        if beat.ready and not supervisor.turns.pulling:
+            supervisor.wake()
+
+    async def _compare(self, *, after_loss: bool) -> None:
+        supervisor = self._supervisor
+        if supervisor.turns.sending:
+            return  # the turn under way changes what would be compared
+        recovery = supervisor.recovery
+        held = await supervisor.source.own_claims(recovery.since)
+        if supervisor.turns.sending:
+            return
+        recovery.compare(
+            held, supervisor.backlog.claims(), supervisor.pool.members, after_loss=after_loss
+        )
+        supervisor.turns.consider()
+
+    async def _rise_again(self) -> None:
+        """Others took this supervisor for dead and have its jobs: what runs here is in vain."""
+        supervisor = self._supervisor
+        log.error("taken for dead: the jobs were given to others; starting over")
+        supervisor.drop_everything()
+        await supervisor.source.register(**supervisor.columns)
+        log.info("registered as supervisor %d", supervisor.source.supervisor)
+        await supervisor.listener.connect(supervisor.source.supervisor)
+        supervisor.wake()
+
+    def _pids(self) -> list[int]:
+        supervisor = self._supervisor
+        generation = supervisor.pool.generation
+        pids = [os.getpid(), *(m.pid for m in supervisor.pool.members if m.pid)]
+        return [*pids, generation.pid] if generation and generation.pid else pids
+
+
+def reap_strangers(ours: set[int | None]) -> None:
+    """Reap what was orphaned below us and isn't a subworker: daemons that a task has started."""
+    while True:
+        try:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if ended is None or ended.si_pid in ours:
+            return
+        try:
+            os.waitpid(ended.si_pid, os.WNOHANG)
+        except ChildProcessError:
+            return

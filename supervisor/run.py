@@ -1,0 +1,240 @@
+"""`wsup start`: from the first try to connect to the last commit."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import uvloop
+
+from ..config.errors import ConfigError, DatabaseError, UsageError
+from ..config.settings import Settings
+from ..sql.connect import connect, redact
+from ..sql.migrate import check
+from ..sql.source import SourceLost
+from ..subworkers.kinship import adopt_orphans
+from . import log as logs
+from .control import ControlSocket, Reply
+from .generation import AppFailed
+from .pidfile import PidFile
+from .pulse import Pulse
+from .signals import Signals
+from .status import in_lines
+from .supervisor import Supervisor
+from .systemd import Systemd
+
+log = logging.getLogger("wsup")
+
+#: Seconds that a stop goes on trying to commit results, once no job runs any more.
+COMMIT_SECONDS = 10.0
+
+
+def run(settings: Settings, dsn: str, reload: Callable[[], Settings]) -> int:
+    """Run a supervisor until it is told to stop; returns the exit code.
+
+    `reload` reads the settings again. Raises UsageError for what the user must mend first.
+    """
+    logs.configure(settings.log_level, settings.log_format)
+    pidfile = PidFile(Path(settings.run_dir) / "wsup.pid")
+    pidfile.take()
+    try:
+        first_connection(dsn, settings.connect_tries)
+        adopt_orphans()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(Run(settings, dsn, reload, pidfile).run())
+    finally:
+        pidfile.release()
+
+
+def first_connection(dsn: str, tries: int) -> None:
+    """See that the database is there and migrated; a line a try. Raises DatabaseError."""
+    for attempt in range(1, tries + 1):
+        try:
+            with connect(dsn) as connection:
+                check(connection)
+            return
+        except DatabaseError as error:
+            if attempt == tries or not isinstance(error.__cause__, psycopg.OperationalError):
+                raise
+            pause = min(5.0, 0.25 * 2**attempt)
+            log.warning("try %d of %d: %s; again in %.1f s", attempt, tries, error, pause)
+            time.sleep(pause)
+
+
+class Run:
+    """One life of a supervisor: start, reload, pause, stop."""
+
+    def __init__(
+        self, settings: Settings, dsn: str, reload: Callable[[], Settings], pidfile: PidFile
+    ) -> None:
+        self._supervisor = Supervisor(settings, dsn, redact(dsn))
+        self._read_settings = reload
+        self._pidfile = pidfile
+        self._systemd = Systemd()
+        self._pulse = Pulse(self._supervisor, self._systemd)
+        self._stop_asked = asyncio.Event()
+        self._now_asked = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._signals = Signals(
+            stop=self._stop_asked.set,
+            stop_now=self._ask_now,
+            reload=lambda: self._spawn(self.reload()),
+            report=self._report,
+            toggle_pause=self._toggle_pause,
+            more=lambda: self._resize(+1),
+            fewer=lambda: self._resize(-1),
+        )
+        self._control = ControlSocket(
+            Path(settings.run_dir) / "wsup.sock",
+            {
+                "status": lambda: {"ok": True, "status": self._supervisor.status()},
+                "pause": lambda: self._pause(paused=True),
+                "resume": lambda: self._pause(paused=False),
+                "reload": self.reload,
+                "stop": self._stop_verb,
+            },
+        )
+
+    async def run(self) -> int:
+        supervisor = self._supervisor
+        self._signals.start()
+        starting = self._spawn(self._start())
+        asked = self._spawn(self._stop_asked.wait())
+        await asyncio.wait((starting, asked), return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait((starting,))
+        elif error := starting.exception():
+            supervisor.pool.kill()
+            supervisor.pool.stop_template()
+            raise UsageError(str(error)) if isinstance(error, AppFailed) else error
+        await self._stop_asked.wait()
+        return await self._stop()
+
+    async def _start(self) -> None:
+        supervisor = self._supervisor
+        await supervisor.load(supervisor.settings)
+        await self._pulse.connect(first=self._pidfile.predecessor)
+        self._pidfile.write({"pid": os.getpid(), "supervisor": supervisor.source.supervisor})
+        await self._control.start()
+        self._turning = self._spawn(supervisor.turns.run())
+        self._spawn(self._pulse.run())
+        supervisor.wake()
+        size, queues = supervisor.settings.subworkers, ", ".join(supervisor.turns.queues)
+        log.info("ready: %d subworkers, queues %s, %s", size, queues, supervisor.database)
+        self._systemd.ready(f"{size} subworkers, queues {queues}")
+
+    # verbs --------------------------------------------------------------------------------------
+
+    async def reload(self) -> Reply:
+        """Read the settings and import the app again; the old ones work on until it's done."""
+        supervisor = self._supervisor
+        async with self._reloading:
+            if supervisor.stopping:
+                return {"ok": False, "error": "the supervisor is stopping"}
+            self._systemd.reloading()
+            try:
+                await supervisor.load(self._read_settings())
+            except (ConfigError, AppFailed) as error:
+                log.error("not reloaded, the old code works on: %s", error)
+                return {"ok": False, "error": f"not reloaded, the old code works on: {error}"}
+            finally:
+                self._systemd.ready(f"{supervisor.pool.size} subworkers")
+            generation = supervisor.status()["generation"]
+            log.info("reloaded: generation %d, %d subworkers", generation, supervisor.pool.size)
+            supervisor.wake()
+            return {"ok": True, "generation": generation, "subworkers": supervisor.pool.size}
+
+    def _pause(self, *, paused: bool) -> Reply:
+        self._supervisor.set_paused(paused)
+        log.info("paused: no more jobs are pulled" if paused else "resumed")
+        return {"ok": True, "state": "paused" if paused else "running"}
+
+    def _toggle_pause(self) -> None:
+        self._pause(paused=not self._supervisor.paused)
+
+    def _resize(self, by: int) -> None:
+        pool = self._supervisor.pool
+        pool.resize(pool.size + by)
+        log.info("%d subworkers from now on", pool.size)
+
+    def _report(self) -> None:
+        for line in in_lines(self._supervisor.status()):
+            log.info("%s", line)
+        for member in self._supervisor.pool.members:
+            member.show_stacks()
+
+    def _ask_now(self) -> None:
+        self._now_asked.set()
+        self._stop_asked.set()
+
+    def _stop_verb(self) -> Reply:
+        self._stop_asked.set()
+        return {"ok": True}
+
+    # the end ------------------------------------------------------------------------------------
+
+    async def _stop(self) -> int:
+        """Finish what runs, give back the rest, commit it all, leave nothing behind."""
+        supervisor = self._supervisor
+        self._systemd.stopping()
+        log.info("stopping")
+        supervisor.begin_stop()
+        if not self._now_asked.is_set():
+            supervisor.pool.leave()
+        await self._until_empty(0 if self._now_asked.is_set() else supervisor.settings.grace)
+        supervisor.turns.stop()
+        if self._turning is not None:
+            await self._turning
+        kept = await self._commit_rest()
+        supervisor.pool.stop_template()
+        await self._pulse.leave()
+        await self._control.stop()
+        self._signals.stop()
+        for task in self._tasks:
+            task.cancel()
+        if kept:
+            log.error("%d results could not be committed; their jobs will run again", kept)
+        log.info("stopped: %d jobs done", supervisor.meter.done)
+        return 1 if kept else 0
+
+    async def _until_empty(self, grace: float) -> None:
+        """Wait for the subworkers to end, at most `grace` seconds or until told to hurry."""
+        pool = self._supervisor.pool
+        gone = self._spawn(pool.emptied.wait())
+        hurry = self._spawn(self._now_asked.wait())
+        if not pool.members:
+            return
+        if grace > 0:
+            await asyncio.wait((gone, hurry), timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        if pool.members:
+            running = sum(1 for member in pool.members if member.held)
+            log.warning("ending %d subworkers that still run jobs; these are given back", running)
+            pool.kill()
+            await gone
+
+    async def _commit_rest(self) -> int:
+        """Commit the last results; returns how many could not be."""
+        supervisor = self._supervisor
+        deadline = time.monotonic() + COMMIT_SECONDS
+        while supervisor.gather.finished and time.monotonic() < deadline:
+            if not await supervisor.turns.take():
+                try:
+                    await self._pulse.connect()
+                except (DatabaseError, SourceLost, psycopg.Error):
+                    await asyncio.sleep(0.25)
+        return len(supervisor.gather.finished)
+
+    def _spawn(self, work: Any) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    _turning: asyncio.Task[Any] | None = None
+

@@ -1,0 +1,56 @@
+"""What a supervisor tells of itself: to `wsup status`, and to the log."""
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from .member import Member, State
+
+
+def member_status(member: Member, now: float) -> dict[str, Any]:
+    """One subworker: its process, its state, and the jobs that it runs since when."""
+    running = [] if member.state is State.GONE else member.memory.board.running()
+    jobs = []
+    for place in running:
+        row = member.held.get(place.job)
+        jobs.append({
+            "id": place.job,
+            "attempt": place.attempt,
+            "task": row[3] if row else None,
+            "seconds": max(0.0, now - place.started),
+        })
+    state = member.state.value
+    if member.state is State.READY:
+        state = "busy" if jobs or member.held else "idle"
+    return {
+        "index": member.index,
+        "pid": member.pid,
+        "generation": member.generation,
+        "state": state,
+        "done": member.done,
+        "jobs": jobs,
+    }
+
+
+def members_status(members: Iterable[Member]) -> list[dict[str, Any]]:
+    now = time.monotonic()
+    ordered = sorted(members, key=lambda member: (member.index, member.generation))
+    return [member_status(member, now) for member in ordered]
+
+
+def in_lines(status: dict[str, Any]) -> Sequence[str]:
+    """The same for the log, a line a subworker."""
+    lines = [
+        f"supervisor {status['supervisor']} {status['state']}, generation {status['generation']}, "
+        f"{status['queued']} jobs queued here, {status['done']} done, {status['failed']} failed"
+    ]
+    for member in status["subworkers"]:
+        jobs = ", ".join(
+            f"job {job['id']} {job['task']} (attempt {job['attempt']}) for {job['seconds']:.1f} s"
+            for job in member["jobs"]
+        )
+        lines.append(
+            f"subworker {member['index']} pid {member['pid']} generation {member['generation']} "
+            f"{member['state']}, {member['done']} done{': ' if jobs else ''}{jobs}"
+        )
+    return lines

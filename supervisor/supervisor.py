@@ -1,0 +1,270 @@
+"""The supervisor: every step of a job's road on this host, wired together.
+
+Each step takes what it needs and knows none of the others; who calls whom is said here alone.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+from ..config.settings import Settings
+from ..sql.listener import Listener
+from ..sql.source import PostgresSource, Row
+from ..subworkers.wire import Load
+from .backlog import Backlog
+from .gather import Gather
+from .lanes import Lanes
+from .liveness import Witness
+from .member import Member
+from .memory import MemoryMeter
+from .occupancy import Meter
+from .pool import Pool
+from .pull import Demand
+from .recovery import Recovery
+from .sleep import Sleep
+from .status import members_status
+from .turn import Turns
+from .watch import Watch
+
+log = logging.getLogger("wsup")
+
+
+class Supervisor:
+    """The steps and the state that they share; `run.py` starts and stops them."""
+
+    def __init__(self, settings: Settings, dsn: str, database: str) -> None:
+        self.settings = settings
+        #: The DSN without its password, for people.
+        self.database = database
+        self.paused = False
+        self.stopping = False
+        self.source = PostgresSource(dsn)
+        self.listener = Listener(dsn, self.wake, lambda: self.on_lost("listener"))
+        self.gather = Gather(
+            on_finished=self._finished,
+            on_ready=self._ready,
+            on_unfit=self._unfit,
+            on_returned=self._returned,
+        )
+        self.backlog = Backlog(settings.concurrency)
+        self.pool = Pool(
+            on_report=self.gather.read, on_death=self._died, on_change=self._changed
+        )
+        self.demand = Demand(self.backlog, settings.batch, settings.concurrency)
+        self.turns = Turns(
+            self.source,
+            self.gather,
+            batch=settings.batch,
+            batch_bytes=settings.batch_bytes,
+            wanted=lambda: self.demand.wanted(self.pool.current),
+            starving=lambda: self.demand.starving(self.pool.current),
+            busy=self.is_busy,
+            on_rows=self._pulled,
+            on_settled=self._settled,
+            on_dry=self._dry,
+            on_due=self.due_in,
+            on_lost=lambda reason: self.on_lost(reason),
+        )
+        self.sleep = Sleep(
+            self.source,
+            poll=settings.poll,
+            hears=lambda: self.listener.connected,
+            on_wake=self._awake,
+            on_due=self.due_in,
+        )
+        self.watch = Watch(self.backlog, self._give_back_backlog)
+        self.recovery = Recovery(self.gather)
+        self.witness = Witness(self.source, settings.max_lost)
+        self.lanes = Lanes(self.source)
+        self.meter = Meter()
+        self.memory = MemoryMeter()
+        #: Called with a reason when the database was lost; set by who can reconnect.
+        self.on_lost: Callable[[str], None] = lambda _reason: None
+        self._due_timer: asyncio.TimerHandle | None = None
+
+    # the road -----------------------------------------------------------------------------------
+
+    def _pulled(self, rows: list[Row]) -> None:
+        """pull → dispatch"""
+        self.recovery.pulled(rows)
+        before = len(self.backlog)
+        is_async = sum(1 for row in rows if self._is_async(row))
+        unknown = self.backlog.add(rows)
+        self.demand.pulled(len(self.backlog) - before - is_async, is_async)
+        self._put_off(unknown)
+        if self.stopping:
+            self._give_back_backlog()
+        else:
+            self.backlog.hand_out(self.pool.current)
+
+    def _finished(self) -> None:
+        """execute → gather"""
+        if len(self.backlog):
+            self.backlog.hand_out(self.pool.current)
+        self.turns.consider()
+
+    def _settled(self, jobs: int) -> None:
+        """commit → done"""
+        self.meter.done += jobs
+        self.demand.finished(jobs)
+
+    def _returned(self, rows: list[Row]) -> None:
+        """A subworker gives back what it has not started."""
+        if self.stopping:
+            self.gather.give_back(rows)
+        else:
+            self._put_off(self.backlog.put_back(rows))
+
+    def _died(self, member: Member, end: str) -> None:
+        """A death becomes a result, and goes the way of results."""
+        unstarted = self.gather.died(member, end, self.pool.tasks)
+        self._returned(unstarted)
+
+    def _put_off(self, unknown: list[Row]) -> None:
+        for row in unknown:
+            self.gather.unknown(row[0], row[1], row[2], row[3])
+
+    def _give_back_backlog(self) -> None:
+        rows = self.backlog.take_all()
+        if rows:
+            log.info("%d jobs that can't start here soon are given back", len(rows))
+            self.gather.give_back(rows)
+            self.turns.consider()
+
+    def _is_async(self, row: Row) -> bool:
+        task = self.backlog.tasks.get(row[3])
+        return task is not None and task.is_async
+
+    # the subworkers -----------------------------------------------------------------------------
+
+    def _ready(self, member: Member) -> None:
+        self.pool.ready(member)
+
+    def _unfit(self, member: Member, traceback: str) -> None:
+        self.pool.unfit(member, traceback)
+
+    def _changed(self) -> None:
+        """There are more or fewer subworkers, or others."""
+        if len(self.backlog):
+            self.backlog.hand_out(self.pool.current)
+        self.turns.consider()
+
+    async def load(self, settings: Settings) -> None:
+        """Have a new generation take over. Raises AppFailed, with nothing changed."""
+        order = Load(settings.app, settings.concurrency, settings.ring_bytes)
+        await self.pool.start(order, settings.subworkers)
+        self.settings = settings
+        self.backlog.tasks = self.pool.tasks
+        self.backlog.concurrency = self.demand.concurrency = settings.concurrency
+        self.turns.batch = self.demand.batch = settings.batch
+        self.turns.batch_bytes = settings.batch_bytes
+        tasks = list(self.pool.tasks.values())
+        named = sorted({"default", *(task.queue for task in tasks)})
+        self.turns.queues = self.sleep.queues = settings.queues or tuple(named)
+        self.demand.expect(sum(t.is_async for t in tasks) / len(tasks) if tasks else 0.0)
+        self.gather.forget_unknown()
+        self._put_off(self.backlog.put_back([]))
+
+    def begin_stop(self) -> None:
+        """Pull no more, and give back what has not been started."""
+        self.stopping = True
+        self.turns.pulling = False
+        self.sleep.stop()
+        self._give_back_backlog()
+
+    def drop_everything(self) -> None:
+        """Forget every job that is here, and end those that run: they belong to others now."""
+        self.backlog.take_all()
+        self.gather.finished.clear()
+        self.gather.finished_bytes = 0
+        for member in self.pool.members:
+            member.held.clear()
+            member.held_async.clear()
+            member.kill()
+
+    def is_busy(self) -> bool:
+        """Does any job wait or run here?"""
+        return bool(len(self.backlog)) or any(member.held for member in self.pool.members)
+
+    # awake and asleep ---------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """There may be something to pull."""
+        if not (self.paused or self.stopping):
+            self.sleep.wake()
+
+    def _awake(self) -> None:
+        if self.sleep.asleep:
+            self.turns.wake = True
+            self.sleep.asleep = False
+        self.turns.pulling = not (self.paused or self.stopping)
+        self.turns.consider()
+
+    def _dry(self) -> None:
+        """The last pull brought less than was asked for."""
+        self.turns.pulling = False
+        self.sleep.begin()
+
+    def due_in(self, seconds: float | None) -> None:
+        """The next waiting job is due in so many seconds."""
+        if self._due_timer is not None:
+            self._due_timer.cancel()
+            self._due_timer = None
+        if seconds is not None and seconds < 60:
+            self._due_timer = asyncio.get_running_loop().call_later(
+                max(0.0, seconds), self._fall_due
+            )
+
+    def _fall_due(self) -> None:
+        self._due_timer = None
+        self.turns.promote_now = True
+        self.wake()
+
+    def set_paused(self, paused: bool) -> None:
+        """Pull no more, or go on. What was pulled is finished either way."""
+        self.paused = paused
+        if paused:
+            self.turns.pulling = False
+            self.sleep.stop()
+        else:
+            self.wake()
+
+    # about itself -------------------------------------------------------------------------------
+
+    @property
+    def columns(self) -> dict[str, object]:
+        """What its row in the database says."""
+        return {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "version": version("wsup"),
+            "queues": list(self.turns.queues),
+            "subworkers": self.settings.subworkers,
+            "lease": self.settings.lease,
+        }
+
+    def status(self) -> dict[str, Any]:
+        """For `wsup status`, and the log."""
+        state = "stopping" if self.stopping else "paused" if self.paused else "running"
+        return {
+            "supervisor": self.source.supervisor,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "version": version("wsup"),
+            "state": state,
+            "uptime": self.meter.uptime(),
+            "generation": self.pool.generation.number if self.pool.generation else 0,
+            "queues": list(self.turns.queues),
+            "rate": self.meter.rate.values,
+            "occupancy": self.meter.occupancy.values,
+            "queued": len(self.backlog),
+            "done": self.meter.done,
+            "failed": self.gather.failed,
+            "connected": self.source.connected,
+            "database": self.database,
+            "subworkers": members_status(self.pool.members),
+        }

@@ -1,0 +1,58 @@
+"""Watching over what the subworkers do with their time: time-outs, jobs that wait for nothing."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from .backlog import Backlog
+from .member import Member
+
+log = logging.getLogger("wsup.watch")
+
+#: Seconds after its time-out at which an attempt is ended by SIGKILL, when the exception that the
+#: task got has not ended it: it may be in C code, or have caught it.
+KILL_GRACE = 5.0
+#: Seconds that a job may run before those that were given to its subworker with it are recalled.
+STUCK_SECONDS = 0.05
+#: Seconds without any job being handed out after which the backlog is given back to other hosts.
+STILL_SECONDS = 1.0
+
+
+class Watch:
+    def __init__(self, backlog: Backlog, give_back: Callable[[], None]) -> None:
+        self._backlog = backlog
+        self._give_back = give_back
+        self._handed = 0
+        self._moved_at = time.monotonic()
+
+    def look(self, members: Sequence[Member]) -> None:
+        """To be called some ten times a second while jobs run."""
+        now = time.monotonic()
+        for member in members:
+            if member.held:
+                self._end_overdue(member, now)
+                self._recall_stuck(member, now)
+        self._release_surplus(now)
+
+    def _end_overdue(self, member: Member, now: float) -> None:
+        for place in member.memory.board.running():
+            if place.deadline is not None and now > place.deadline + KILL_GRACE:
+                log.warning("%s is killed: job %d is past its time-out", member, place.job)
+                member.kill(f"job {place.job} went on {KILL_GRACE:g} s after its time-out: SIGKILL")
+
+    def _recall_stuck(self, member: Member, now: float) -> None:
+        """Jobs were taken for short ones, and now wait behind one that is not."""
+        if len(member.held) - len(member.held_async) <= 1:
+            member.recalled = False
+            return
+        since = member.memory.board.sync_since()
+        if since is not None and now - since > STUCK_SECONDS and not member.recalled:
+            member.took([now - since])
+            member.recall()
+
+    def _release_surplus(self, now: float) -> None:
+        if not len(self._backlog) or self._backlog.handed != self._handed:
+            self._handed, self._moved_at = self._backlog.handed, now
+        elif now - self._moved_at > STILL_SECONDS:
+            self._give_back()
+            self._moved_at = now

@@ -1,0 +1,181 @@
+"""`wsup jobs`: look at jobs, run them again, cancel them."""
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wsup.config.errors import UsageError
+
+from .options import settings_options
+from .output import printable, printable_lines, say, span, table
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+STATES = ("ready", "waiting", "running", "succeeded", "failed", "cancelled", "expired")
+Row = dict[str, Any]
+
+
+class JobId(click.IntRange):
+    """A job's id, a bigint."""
+
+    name = "job id"
+
+
+ID = JobId(min=1, max=2**63 - 1)
+
+
+@click.group()
+def jobs() -> None:
+    """Look at jobs, run them again, cancel them."""
+
+
+@jobs.command("list")
+@settings_options("database")
+@click.option("--state", type=click.Choice(STATES), help="Only those that stand there.")
+@click.option("--queue", help="Only those of this queue.")
+@click.option("--task", help="Only those of this task.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+def list_jobs(
+    config_file: Path | None, database: str | None, as_json: bool, **wanted: object
+) -> None:
+    """List jobs, the newest first.
+
+    AT is when a finished job ended, a running one was taken, a waiting one is due.
+    """
+    from .database import migrated
+
+    with migrated(database, config_file) as conn:
+        found = _rows(conn, "jobs_list", wanted)
+    if as_json:
+        click.echo(_json(found))
+        return
+    head = ("id", "state", "queue", "task", "attempt", "priority", "enqueued_at", "at", "seconds")
+    rows = [[row[name] for name in head] for row in found]
+    names = [name.upper() for name in head]
+    click.echo(table(names, rows, right="ID ATTEMPT PRIORITY SECONDS"))
+
+
+@jobs.command()
+@click.argument("job", metavar="ID", type=ID)
+@settings_options("database")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+def show(job: int, config_file: Path | None, database: str | None, as_json: bool) -> None:
+    """Show a job, with its failures.
+
+    Each comes with its traceback.
+    """
+    from .database import migrated
+
+    with migrated(database, config_file) as conn:
+        found = _rows(conn, "jobs_show", {"job": job})
+        failures = _rows(conn, "jobs_failures", {"job": job})
+    if not found:
+        raise UsageError(f"job {job}: there is no such job: see wsup jobs list")
+    row = found[0]
+    if as_json:
+        click.echo(_json({**row, "failures": failures}))
+        return
+    facts = [(name, value) for name, value in row.items() if value is not None]
+    width = max(len(name) for name, _ in facts)
+    for name, value in facts:
+        shown = span(value) if name == "seconds" else printable(value)
+        click.echo(f"{name.replace('_', ' '):<{width}}  {shown}")
+    for failure in failures:
+        click.echo(f"\n{_failure(failure)}")
+
+
+@jobs.command()
+@click.argument("ids", metavar="ID…", type=ID, nargs=-1, required=True)
+@settings_options("database")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+def retry(ids: tuple[int, ...], **options: Any) -> None:
+    """Run finished jobs again.
+
+    Those that failed, expired or were cancelled, at their next attempt.
+    """
+    _change("jobs_retry", ids, "ready", **options)
+
+
+@jobs.command()
+@click.argument("ids", metavar="ID…", type=ID, nargs=-1, required=True)
+@settings_options("database")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+def cancel(ids: tuple[int, ...], **options: Any) -> None:
+    """Cancel jobs that have not been started."""
+    _change("jobs_cancel", ids, "cancelled", **options)
+
+
+def _change(
+    query: str,
+    ids: Sequence[int],
+    wish: str,
+    config_file: Path | None,
+    database: str | None,
+    as_json: bool,
+) -> None:
+    """Change jobs; exits with 1 if some could not be, with 2 if some don't exist."""
+    from .database import migrated
+
+    with migrated(database, config_file) as conn:
+        found = _rows(conn, query, {"jobs": list(dict.fromkeys(ids))})
+    found.sort(key=lambda row: ids.index(row["job"]))
+    if as_json:
+        click.echo(_json(found))
+    else:
+        click.echo(table(("JOB", "STATE"), [tuple(row.values()) for row in found], right="JOB"))
+    unknown = [row["job"] for row in found if row["state"] is None]
+    others = [row["job"] for row in found if row["state"] not in (wish, None)]
+    if unknown:
+        say(f"no such job: {_listed(unknown)}: see wsup jobs list")
+    if others:
+        say(f"left as they are: {_listed(others)}: {REFUSED[wish]}")
+    sys.exit(2 if unknown else 1 if others else 0)
+
+
+REFUSED = {
+    "ready": "only failed, expired and cancelled jobs are run again",
+    "cancelled": "only ready and waiting jobs are cancelled",
+}
+
+
+def _rows(conn: "Connection[Any]", query: str, params: Row) -> list[Row]:
+    from psycopg.rows import dict_row
+
+    from wsup.sql.statements import statement
+
+    return conn.cursor(row_factory=dict_row).execute(statement(query), params).fetchall()
+
+
+def _failure(row: Row) -> str:
+    where = f" on supervisor {row['supervisor']}" if row["supervisor"] is not None else ""
+    if row["subworker"] is not None:
+        where += f", subworker {row['subworker']}"
+    lost = ", lost with its host" if row["lost"] else ""
+    head = f"attempt {row['attempt']} failed {printable(row['failed_at'])}{where}{lost}"
+    what = f"{printable(row['type'])}: {printable(row['message'])}"
+    return "\n".join([head, what, *([printable_lines(row["traceback"])] if row["traceback"] else [])])
+
+
+def _listed(ids: Sequence[int]) -> str:
+    return ", ".join(map(str, ids))
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, default=_plain, ensure_ascii=False, indent=2)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"not known to JSON: {value!r}")
+
+

@@ -1,0 +1,114 @@
+"""What can go wrong, as a user of wsup sees it.
+
+WsupError
+├── UsageError                 asked for wrongly: one line, exit code 2
+│   ├── ConfigError            … a setting
+│   ├── DatabaseError          … the database can't be reached, or not used
+│   │   └── ConnectionLost     … the connection broke before the answer came
+│   ├── TaskError              … a task or one of its options
+│   └── ArgumentsError         … arguments that don't fit the task (a TypeError, too)
+│       └── ArgumentsTooLarge
+├── ResultError                a result that JSON can't carry, or that isn't what was annotated
+└── JobError                   one job, `.job_id`
+    ├── JobNotFound
+    ├── JobFailed              `.type`, `.message`, `.traceback`, `.attempt`
+    ├── JobCancelled           `.reason`
+    ├── JobExpired             `.reason`
+    └── ResultTimeout          the job goes on; only the wait is over (a TimeoutError, too)
+"""
+
+from wsup.config.errors import ConfigError, DatabaseError, UsageError, WsupError
+from wsup.sql.connect import ConnectionLost
+
+__all__ = [
+    "ArgumentsError",
+    "ArgumentsTooLarge",
+    "ConfigError",
+    "ConnectionLost",
+    "DatabaseError",
+    "JobCancelled",
+    "JobError",
+    "JobExpired",
+    "JobFailed",
+    "JobNotFound",
+    "ResultError",
+    "ResultTimeout",
+    "TaskError",
+    "UsageError",
+    "WsupError",
+]
+
+
+class TaskError(UsageError):
+    """A task, or one of its options, can't be as it is declared."""
+
+
+class ArgumentsError(UsageError, TypeError):
+    """The arguments don't fit the task."""
+
+
+class ArgumentsTooLarge(ArgumentsError):
+    """The arguments are larger than the limit."""
+
+
+class ResultError(WsupError):
+    """JSON can't carry this result."""
+
+
+class JobError(WsupError):
+    """Something is the matter with a job."""
+
+    def __init__(self, message: str | None = None, *, job_id: int = 0) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+
+
+class JobNotFound(JobError):
+    """There is no such job."""
+
+
+class JobFailed(JobError):
+    """The job has failed, and has no attempt left."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        job_id: int = 0,
+        type: str = "",
+        reason: str = "",
+        traceback: str | None = None,
+        attempt: int = 0,
+    ) -> None:
+        super().__init__(message, job_id=job_id)
+        #: The class of the exception that ended the last attempt, by name.
+        self.type = type
+        #: What that exception said.
+        self.message = reason
+        self.traceback = traceback
+        #: The number of the last attempt, from 1.
+        self.attempt = attempt
+
+
+class JobCancelled(JobError):
+    """The job was cancelled."""
+
+    def __init__(
+        self, message: str | None = None, *, job_id: int = 0, reason: str | None = None
+    ) -> None:
+        super().__init__(message, job_id=job_id)
+        self.reason = reason
+
+
+class JobExpired(JobError):
+    """The job was not started in time."""
+
+    def __init__(
+        self, message: str | None = None, *, job_id: int = 0, reason: str | None = None
+    ) -> None:
+        super().__init__(message, job_id=job_id)
+        self.reason = reason
+
+
+class ResultTimeout(JobError, TimeoutError):
+    """The job has not ended in the time that was given; it goes on."""
