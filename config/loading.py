@@ -7,7 +7,7 @@ import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -49,9 +49,10 @@ def load(
 ) -> Settings:
     """The settings that hold here.
 
-    `flags` are values by key; text is parsed as on a command line, None is nothing. `file` must exist, and so must
-    the one that WSUP_CONFIG names; ./wsup.toml is read if it is there. Variables that are set but
-    empty count as unset. Raises ConfigError, in one line that says who gave what, and the remedy.
+    `flags` are values by key; text is parsed as on a command line, None is nothing. `file` must
+    exist, and so must the one that WSUP_CONFIG names; ./wsup.toml is read if it is there.
+    Variables that are set but empty count as unset. Raises ConfigError, in one line that says who
+    gave what, and the remedy.
     """
     return _checked(_gathered(flags, file, env))
 
@@ -156,7 +157,7 @@ def _checked(given: Mapping[str, Given]) -> Settings:
     return settings
 
 
-def _converted(key: Key, given: Given) -> object:
+def _converted(key: Key, given: Given) -> Any:
     value = given.value
     if isinstance(value, str) and isinstance(key.default, tuple):
         value = [part for part in map(str.strip, value.split(",")) if part]

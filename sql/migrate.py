@@ -41,9 +41,7 @@ def migrations() -> tuple[Migration, ...]:
     for file in MIGRATIONS.iterdir():
         if named := re.fullmatch(r"(\d{4})_(\w+)\.sql", file.name):
             text = file.read_bytes()
-            found.append(
-                Migration(int(named[1]), named[2], hashlib.sha256(text).hexdigest(), text)
-            )
+            found.append(Migration(int(named[1]), named[2], hashlib.sha256(text).hexdigest(), text))
     return tuple(sorted(found))
 
 

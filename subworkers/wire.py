@@ -7,14 +7,14 @@ on without a look.
 import msgspec
 
 
-class Message(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class Message(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="kind"):
     """Positional on the wire: new fields only at the end, with defaults."""
 
 
 # supervisor -> subworker ------------------------------------------------------------------------
 
 
-class Job(Message):
+class Job(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One attempt of a job, field by field what the pull returns."""
 
     claim: int
@@ -124,7 +124,7 @@ class Fork(Message, tag=21):
     index: int
 
 
-class TaskInfo(Message):
+class TaskInfo(msgspec.Struct, array_like=True, frozen=True):
     """What the supervisor must know of a task."""
 
     name: str

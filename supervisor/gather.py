@@ -9,7 +9,7 @@ from ..sql.settlement import Ended, Entry, PutOff, Refusal
 from ..sql.source import Row
 from ..subworkers import wire
 from ..subworkers.ring import RingDamaged
-from .member import Member, State
+from .member import Member
 
 log = logging.getLogger("wsup.gather")
 

@@ -22,7 +22,7 @@ ALTER SEQUENCE wsup.job_id OWNED BY wsup.job.id;
 -- vacuum from doing anything. Readers look into all four, so writing a closed lane is harmless.
 CREATE TABLE wsup.ready (
     job      bigint   NOT NULL,
-    priority smallint NOT NULL,
+    rank     smallint NOT NULL,            -- -1 - priority, so that all of the key ascends
     attempt  smallint NOT NULL,            -- the number that this run will have, from 1
     lane     smallint NOT NULL,
     queue    text     NOT NULL
@@ -35,7 +35,7 @@ BEGIN
             ' WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,'
             ' autovacuum_vacuum_cost_delay = 0)', lane);
         EXECUTE format('CREATE UNIQUE INDEX ready_%1$s_order ON wsup.ready_%1$s'
-            ' (queue, priority DESC, job)', lane);
+            ' (queue, rank, job)', lane);
         EXECUTE format('ALTER TABLE wsup.ready_%1$s REPLICA IDENTITY USING INDEX ready_%1$s_order',
             lane);
     END LOOP;

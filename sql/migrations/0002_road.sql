@@ -14,8 +14,8 @@ DECLARE
     -- One reading of the clock for both statements: a job due between two readings would be lost.
     at CONSTANT timestamptz := clock_timestamp();
 BEGIN
-    INSERT INTO wsup.ready (job, priority, attempt, lane, queue)
-    SELECT n.id, n.priority, 1, l.last_value % 4, n.queue
+    INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
+    SELECT n.id, -1 - n.priority, 1, l.last_value % 4, n.queue
       FROM wsup.lane_turn l, new_jobs n
      WHERE n.run_at IS NULL OR n.run_at <= at;
     IF EXISTS (SELECT FROM new_jobs WHERE run_at > at) THEN
@@ -117,27 +117,31 @@ CREATE TRIGGER wake AFTER INSERT ON wsup.waiting
 
 -- pull -------------------------------------------------------------------------------------------
 
--- Takes the first `counts[i]` jobs of `queues[i]` out of one lane. By ctid, so that no row is
--- searched twice; one function a lane, because a ctid means something within one table only.
+-- Takes the first `counts[i]` jobs of `queues[i]` out of one lane, from the place in its order on
+-- where the first one was seen: the dead rows before it need not be waded through once more. By
+-- ctid, so that no row is searched twice; one function a lane, because a ctid means something
+-- within one table only.
 DO $lanes$
 BEGIN
     FOR lane IN 0..3 LOOP
         EXECUTE format($make$
-            CREATE FUNCTION wsup.take_%1$s(queues text[], counts bigint[])
-            RETURNS TABLE (job bigint, priority smallint, attempt smallint) LANGUAGE plpgsql
-            SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
-            SET plan_cache_mode = force_generic_plan
+            CREATE FUNCTION wsup.take_%1$s(
+                queues text[], counts bigint[], ranks smallint[], jobs bigint[])
+            RETURNS TABLE (job bigint, rank smallint, attempt smallint) LANGUAGE plpgsql
+            SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off
+            SET enable_sort = off SET plan_cache_mode = force_generic_plan
             AS $take$
             BEGIN
                 RETURN QUERY
                 WITH locked AS MATERIALIZED (
-                    SELECT r.at FROM unnest(queues, counts) AS want(queue, n)
+                    SELECT r.at FROM unnest(queues, counts, ranks, jobs) AS want(queue, n, rank, job)
                      CROSS JOIN LATERAL (
-                        SELECT s.ctid AS at FROM wsup.ready_%1$s s WHERE s.queue = want.queue
-                         ORDER BY s.priority DESC, s.job LIMIT want.n
+                        SELECT s.ctid AS at FROM wsup.ready_%1$s s
+                         WHERE s.queue = want.queue AND (s.rank, s.job) >= (want.rank, want.job)
+                         ORDER BY s.rank, s.job LIMIT want.n
                            FOR UPDATE SKIP LOCKED) r)
                 DELETE FROM wsup.ready_%1$s d WHERE d.ctid = ANY (ARRAY(SELECT at FROM locked))
-                RETURNING d.job, d.priority, d.attempt;
+                RETURNING d.job, d.rank, d.attempt;
             END
             $take$ $make$, lane);
     END LOOP;
@@ -151,7 +155,7 @@ CREATE FUNCTION wsup.pull(supervisor integer, queues text[], n integer)
 RETURNS TABLE (claim bigint, job bigint, attempt smallint, task text, queue text,
                args text, options text)
 LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_bitmapscan = off
+SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off
 SET plan_cache_mode = force_generic_plan
 AS $$
@@ -159,42 +163,40 @@ AS $$
 BEGIN
     RETURN QUERY
     WITH share AS MATERIALIZED (
-        SELECT h.lane, h.queue, count(*) AS k
-          FROM (SELECT r.lane, q.queue, r.priority, r.job
+        -- The first of a queue in a lane has the smallest (rank, job): so it has among those seen.
+        SELECT h.lane, h.queue, count(*) AS k, min(h.rank) AS rank,
+               (array_agg(h.job ORDER BY h.rank, h.job))[1] AS job
+          FROM (SELECT r.lane, q.queue, r.rank, r.job
                   FROM unnest(pull.queues) AS q(queue)
                  CROSS JOIN LATERAL (
-                    (SELECT 0 AS lane, s.priority, s.job FROM wsup.ready_0 s
-                      WHERE s.queue = q.queue ORDER BY s.priority DESC, s.job LIMIT pull.n)
+                    (SELECT 0 AS lane, s.rank, s.job FROM wsup.ready_0 s
+                      WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT pull.n)
                     UNION ALL
-                    (SELECT 1, s.priority, s.job FROM wsup.ready_1 s
-                      WHERE s.queue = q.queue ORDER BY s.priority DESC, s.job LIMIT pull.n)
+                    (SELECT 1, s.rank, s.job FROM wsup.ready_1 s
+                      WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT pull.n)
                     UNION ALL
-                    (SELECT 2, s.priority, s.job FROM wsup.ready_2 s
-                      WHERE s.queue = q.queue ORDER BY s.priority DESC, s.job LIMIT pull.n)
+                    (SELECT 2, s.rank, s.job FROM wsup.ready_2 s
+                      WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT pull.n)
                     UNION ALL
-                    (SELECT 3, s.priority, s.job FROM wsup.ready_3 s
-                      WHERE s.queue = q.queue ORDER BY s.priority DESC, s.job LIMIT pull.n)) r
-                 ORDER BY r.priority DESC, r.job LIMIT pull.n) h
+                    (SELECT 3, s.rank, s.job FROM wsup.ready_3 s
+                      WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT pull.n)) r
+                 ORDER BY r.rank, r.job LIMIT pull.n) h
          GROUP BY h.lane, h.queue),
-    -- HAVING: a lane without a share is not even asked.
+    lanes AS MATERIALIZED (
+        SELECT s.lane, array_agg(s.queue) AS q, array_agg(s.k) AS k,
+               array_agg(s.rank) AS r, array_agg(s.job) AS j
+          FROM share s GROUP BY s.lane),
+    -- A lane without a share has no row here: it is not even asked.
     taken AS MATERIALIZED (
-        SELECT t.* FROM (SELECT array_agg(s.queue) AS q, array_agg(s.k) AS k
-                           FROM share s WHERE s.lane = 0 HAVING count(*) > 0) w,
-                        wsup.take_0(w.q, w.k) t
+        SELECT t.* FROM lanes l, wsup.take_0(l.q, l.k, l.r, l.j) t WHERE l.lane = 0
         UNION ALL
-        SELECT t.* FROM (SELECT array_agg(s.queue) AS q, array_agg(s.k) AS k
-                           FROM share s WHERE s.lane = 1 HAVING count(*) > 0) w,
-                        wsup.take_1(w.q, w.k) t
+        SELECT t.* FROM lanes l, wsup.take_1(l.q, l.k, l.r, l.j) t WHERE l.lane = 1
         UNION ALL
-        SELECT t.* FROM (SELECT array_agg(s.queue) AS q, array_agg(s.k) AS k
-                           FROM share s WHERE s.lane = 2 HAVING count(*) > 0) w,
-                        wsup.take_2(w.q, w.k) t
+        SELECT t.* FROM lanes l, wsup.take_2(l.q, l.k, l.r, l.j) t WHERE l.lane = 2
         UNION ALL
-        SELECT t.* FROM (SELECT array_agg(s.queue) AS q, array_agg(s.k) AS k
-                           FROM share s WHERE s.lane = 3 HAVING count(*) > 0) w,
-                        wsup.take_3(w.q, w.k) t),
+        SELECT t.* FROM lanes l, wsup.take_3(l.q, l.k, l.r, l.j) t WHERE l.lane = 3),
     found AS MATERIALIZED (
-        SELECT t.job, t.priority, t.attempt, j.task, j.queue, j.args, j.options
+        SELECT t.job, t.rank, t.attempt, j.task, j.queue, j.args, j.options
           FROM taken t JOIN wsup.job j ON j.id = t.job),
     claimed AS (
         INSERT INTO wsup.claim AS c (supervisor, jobs, retried, attempts)
@@ -205,7 +207,7 @@ BEGIN
         RETURNING c.id)
     SELECT c.id, f.job, f.attempt, f.task, f.queue, f.args::text, f.options::text
       FROM claimed c, found f
-     ORDER BY f.priority DESC, f.job;
+     ORDER BY f.rank, f.job;
 END
 $$;
 
@@ -225,7 +227,7 @@ CREATE FUNCTION wsup.settle(
     fail_claim bigint[], fail_job bigint[], fail_attempt smallint[], fail_subworker smallint[],
     fail_lost boolean[], fail_type text[], fail_message text[], fail_traceback text[]
 ) RETURNS bigint LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_bitmapscan = off
+SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off
 SET plan_cache_mode = force_generic_plan
 AS $$
@@ -267,8 +269,8 @@ BEGIN
         SELECT b.job, clock_timestamp() + b.delay * interval '1 second', b.priority, b.attempt, b.queue
           FROM back b WHERE b.delay IS NOT NULL),
     again AS (
-        INSERT INTO wsup.ready (job, priority, attempt, lane, queue)
-        SELECT b.job, b.priority, b.attempt, l.last_value % 4, b.queue
+        INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
+        SELECT b.job, -1 - b.priority, b.attempt, l.last_value % 4, b.queue
           FROM wsup.lane_turn l, back b WHERE b.delay IS NULL),
     failed AS (
         INSERT INTO wsup.failure

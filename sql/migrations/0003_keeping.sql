@@ -4,7 +4,7 @@
 -- next one is due (NULL: none), by the server's clock, so that a host's own clock doesn't matter.
 CREATE FUNCTION wsup.promote(n integer, OUT promoted bigint, OUT next_due double precision)
 LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
 SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 AS $$
 BEGIN
@@ -14,8 +14,8 @@ BEGIN
     moved AS (
         DELETE FROM wsup.waiting w WHERE w.job = ANY (ARRAY(SELECT d.job FROM due d))
         RETURNING w.job, w.priority, w.attempt, w.queue)
-    INSERT INTO wsup.ready (job, priority, attempt, lane, queue)
-    SELECT m.job, m.priority, m.attempt, l.last_value % 4, m.queue
+    INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
+    SELECT m.job, -1 - m.priority, m.attempt, l.last_value % 4, m.queue
       FROM wsup.lane_turn l, moved m;
     GET DIAGNOSTICS promoted = ROW_COUNT;
     next_due := (SELECT extract(epoch FROM w.due_at - clock_timestamp())
@@ -28,7 +28,7 @@ $$;
 CREATE FUNCTION wsup.look(queues text[], OUT ready boolean, OUT next_due double precision,
                           OUT writers text[])
 LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan
+SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan
 AS $$
 BEGIN
     -- The writers first: one that ends between the two looks has its jobs found by the second.
@@ -53,7 +53,7 @@ CREATE FUNCTION wsup.beat(supervisor integer, queues text[], jobs_done bigint, m
                           OUT alive boolean, OUT claimed boolean, OUT ready boolean,
                           OUT next_due double precision, OUT dead_rows bigint[])
 LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan
+SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -101,7 +101,7 @@ $$;
 -- `max_lost` times before is not tried again. Returns the number of jobs that were held.
 CREATE FUNCTION wsup.rescue(dead integer, max_lost integer) RETURNS bigint
 LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
 SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
@@ -133,8 +133,8 @@ BEGIN
         INSERT INTO wsup.outcome (job, state, supervisor, attempt)
         SELECT j.job, 'failed', dead, j.attempt FROM judged j WHERE j.over),
     again AS (
-        INSERT INTO wsup.ready (job, priority, attempt, lane, queue)
-        SELECT j.job, j.priority, j.attempt, l.last_value % 4, j.queue
+        INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
+        SELECT j.job, -1 - j.priority, j.attempt, l.last_value % 4, j.queue
           FROM wsup.lane_turn l, judged j WHERE NOT j.over)
     SELECT count(*) INTO freed FROM held;
     RETURN freed;
@@ -171,9 +171,9 @@ BEGIN
     IF live > most THEN
         RETURN false;
     END IF;
-    EXECUTE format('WITH moved AS (DELETE FROM %s RETURNING job, priority, attempt, queue)'
-        ' INSERT INTO wsup.ready (job, priority, attempt, lane, queue)'
-        ' SELECT job, priority, attempt, wsup.current_lane(), queue FROM moved', part);
+    EXECUTE format('WITH moved AS (DELETE FROM %s RETURNING job, rank, attempt, queue)'
+        ' INSERT INTO wsup.ready (job, rank, attempt, lane, queue)'
+        ' SELECT job, rank, attempt, wsup.current_lane(), queue FROM moved', part);
     EXECUTE format('TRUNCATE %s', part);
     RETURN true;
 END
@@ -196,7 +196,7 @@ BEGIN
             (SELECT o.state::text FROM wsup.outcome o WHERE o.job = status.job),
             (SELECT 'waiting' FROM wsup.waiting w WHERE w.job = status.job),
             (SELECT 'ready' FROM wsup.ready r
-              WHERE r.queue = j.queue AND r.priority = j.priority AND r.job = status.job LIMIT 1),
+              WHERE r.queue = j.queue AND r.rank = -1 - j.priority AND r.job = status.job LIMIT 1),
             'running')
         END;
 END
@@ -211,7 +211,7 @@ BEGIN
     WITH asked AS MATERIALIZED (
         SELECT j.id, j.queue, j.priority FROM wsup.job j WHERE j.id = ANY (cancel.jobs)),
     a AS (DELETE FROM wsup.ready r USING asked q
-           WHERE r.queue = q.queue AND r.priority = q.priority AND r.job = q.id
+           WHERE r.queue = q.queue AND r.rank = -1 - q.priority AND r.job = q.id
           RETURNING r.job, r.attempt),
     b AS (DELETE FROM wsup.waiting w USING asked q WHERE w.job = q.id RETURNING w.job, w.attempt),
     ended AS (
@@ -235,8 +235,8 @@ BEGIN
          WHERE o.job = ANY (retry.jobs) AND o.state <> 'succeeded'
         RETURNING o.job, o.attempt),
     made AS (
-        INSERT INTO wsup.ready AS r (job, priority, attempt, lane, queue)
-        SELECT j.id, j.priority, a.attempt + 1, wsup.current_lane(), j.queue
+        INSERT INTO wsup.ready AS r (job, rank, attempt, lane, queue)
+        SELECT j.id, -1 - j.priority, a.attempt + 1, wsup.current_lane(), j.queue
           FROM again a JOIN wsup.job j ON j.id = a.job
         RETURNING r.job)
     SELECT u.id, CASE WHEN m.job IS NULL THEN wsup.status(u.id) ELSE 'ready' END

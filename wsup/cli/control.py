@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import socket
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from wsup.config.errors import UsageError, WsupError
 PID_FILE, SOCKET = "wsup.pid", "wsup.sock"
 #: A supervisor answers status within milliseconds, unless the machine is very busy.
 ANSWER_SECONDS = 5.0
+#: The file is empty while it is rewritten, for less than a millisecond.
+REWRITE_TRIES, REWRITE_SECONDS = 20, 0.01
 
 
 class NoSupervisor(UsageError):
@@ -117,14 +120,15 @@ def supervisor_pid(run_dir: Path) -> int | None:
     except OSError as error:
         raise WsupError(f"{run_dir / PID_FILE}: {error.strerror}") from error
     with file:
-        try:
-            # Shared, so that two who look don't take each other for a supervisor.
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pass
-        else:
-            return None
-        try:
-            return int(json.loads(file.readline())["pid"])
-        except (ValueError, TypeError, KeyError):
-            raise WsupError(f"{run_dir / PID_FILE} holds no pid yet: try again") from None
+        for _ in range(REWRITE_TRIES):
+            try:
+                # Shared, so that two who look don't take each other for a supervisor.
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return None
+            except BlockingIOError:
+                pass
+            file.seek(0)
+            with suppress(ValueError, TypeError, KeyError):
+                return int(json.loads(file.readline())["pid"])
+            time.sleep(REWRITE_SECONDS)
+    raise WsupError(f"{run_dir / PID_FILE} holds no pid: try again")

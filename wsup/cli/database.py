@@ -6,25 +6,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wsup.config.errors import DatabaseError, WsupError
+from wsup.config.errors import DatabaseError
 from wsup.config.loading import load
-from wsup.config.redaction import redacted
 
 from .output import say
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-#: A firewall that swallows packets must not hold a command for minutes.
-CONNECT_SECONDS = 10
-#: Between tries: 0.5, 1, 2, 4, 5, 5, … s, long enough for a server to start beside us.
+#: Seconds between tries: 0.5, 1, 2, 4, 5, 5, …, enough for a server that starts beside us.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
-#: Words in libpq's message that tell of an error that trying again doesn't mend.
-HOPELESS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "definition of ser")
+#: Words of libpq and the server for what trying again doesn't mend.
+HOPELESS = (
+    "authentication failed",
+    "does not exist",
+    "no pg_hba.conf entry",
+    "definition of service",
+    "no connection string",
+)
 
 
 @contextmanager
-def migrated(database: str | None, config_file: Path | None) -> "Iterator[Connection[Any]]":
+def migrated(database: str | None, config_file: Path | None) -> Iterator["Connection[Any]"]:
     """A connection to the named database, refused with the remedy unless it is migrated."""
     from wsup.config.database import resolve
     from wsup.sql.migrate import check
@@ -36,30 +39,20 @@ def migrated(database: str | None, config_file: Path | None) -> "Iterator[Connec
 
 
 def connected(dsn: str, tries: int = 1) -> "Connection[Any]":
-    """An autocommitting connection. A line is said for each try that fails, but the last.
+    """An autocommitting connection; a line is said for each try that fails. Raises DatabaseError.
 
-    Raises DatabaseError where trying again is of no use, else WsupError.
+    Does not try again what would fail again, such as a wrong password.
     """
-    import psycopg
-    from psycopg.conninfo import conninfo_to_dict
+    from wsup.sql.connect import connect
 
-    params: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": "wsup"}
-    params |= conninfo_to_dict(dsn)
     pause = FIRST_PAUSE
-    for turn in range(1, tries + 1):
+    for turn in range(1, tries):
         try:
-            return psycopg.connect(**params, autocommit=True)
-        except psycopg.OperationalError as error:
-            why = f"the database {redacted(dsn)} can't be reached: {_first_line(error)}"
+            return connect(dsn)
+        except DatabaseError as error:
             if any(word in str(error) for word in HOPELESS):
-                raise DatabaseError(why) from error
-            if turn == tries:
-                raise WsupError(why) from error
-            say(f"{why} (try {turn} of {tries}, again in {pause:g} s)")
+                raise
+            say(f"{error} (try {turn} of {tries}, again in {pause:g} s)")
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
-    raise AssertionError("tries is at least 1")
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    return connect(dsn)

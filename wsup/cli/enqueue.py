@@ -12,6 +12,7 @@ from wsup.config.loading import load
 
 from .options import settings_options
 
+CENTURY = 100 * 365 * 86_400  # seconds
 EXAMPLE = """for example '{"user": 7}'"""
 
 
@@ -27,14 +28,16 @@ EXAMPLE = """for example '{"user": 7}'"""
     show_default=True,
     help="Higher runs earlier.",
 )
-@click.option("--delay", type=click.FloatRange(min=0), metavar="SECONDS", help="Not before then.")
-@click.option("--run-at", metavar="TIME", help="Not before then: 2030-01-31T08:00, local or +00:00.")
+@click.option(
+    "--delay", type=click.FloatRange(0, CENTURY), metavar="SECONDS", help="Not before then."
+)
+@click.option("--run-at", metavar="TIME", help="Not before then: 2030-01-31T08:00, local time.")
 @click.option(
     "--retries", type=click.IntRange(0, 30_000), help="Attempts after the first; else the task's."
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(0, CENTURY, min_open=True),
     metavar="SECONDS",
     help="For each attempt; else the task's.",
 )
@@ -64,7 +67,9 @@ def enqueue(
         try:
             made = conn.execute(statement("jobs_enqueue"), row).fetchone()
         except errors.DataError as error:
-            raise UsageError(f"{task}: {error.diag.message_primary or error}") from error
+            parts = error.diag.message_primary or str(error), error.diag.message_detail
+            why = ": ".join(filter(None, parts)).removeprefix("wsup.enqueue: ")
+            raise UsageError(f"enqueue {task!r}: {why}") from error
     assert made is not None  # noqa: S101  (a function's value is always a row)
     click.echo(made[0])
 

@@ -17,14 +17,21 @@ _HELP_INSTEAD = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
 class Complaint(click.ClickException):
-    """One line on stderr, and an exit code."""
+    """It was asked for wrongly: one line on stderr, and exit code 2."""
 
-    def __init__(self, message: str, exit_code: int) -> None:
+    exit_code = 2
+
+    def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
-        self.exit_code = exit_code
 
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(f"wsup: {self.message}", file=file, err=file is None)
+
+
+class Failure(Complaint):
+    """It didn't work out."""
+
+    exit_code = 1
 
 
 class WsupGroup(click.Group):
@@ -50,17 +57,22 @@ def complaining() -> Iterator[None]:
     except _HELP_INSTEAD:
         raise
     except click.UsageError as error:
-        raise Complaint(f"{error.format_message()} (see {_help(error)})", 2) from error
+        raise Complaint(f"{error.format_message()} (see {_help(error)})") from error
     except UsageError as error:
-        raise Complaint(str(error), 2) from error
+        raise Complaint(str(error)) from error
     except WsupError as error:
-        raise Complaint(str(error), 1) from error
+        raise Failure(str(error)) from error
+    except UnicodeEncodeError as error:
+        # What isn't UTF-8 on the command line arrives as lone surrogates.
+        raise Complaint(f"{error.object!r} is not UTF-8") from error
     except Exception as error:
         # Only a command that has imported psycopg can meet its errors.
         psycopg = sys.modules.get("psycopg")
         if psycopg is None or not isinstance(error, psycopg.Error):
             raise
-        raise Complaint(f"the database refused: {error}", 1) from error
+        from wsup.sql.connect import explain
+
+        raise Failure(str(explain(error))) from error
 
 
 def _help(error: click.UsageError) -> str:

@@ -1,13 +1,12 @@
 """`wsup jobs`: look at jobs, run them again, cancel them."""
 
-import json
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from wsup.config.errors import UsageError
 
@@ -16,6 +15,7 @@ from .output import printable, printable_lines, say, span, table
 
 if TYPE_CHECKING:
     from psycopg import Connection
+    from psycopg.abc import Buffer
 
 STATES = ("ready", "waiting", "running", "succeeded", "failed", "cancelled", "expired")
 Row = dict[str, Any]
@@ -82,7 +82,11 @@ def show(job: int, config_file: Path | None, database: str | None, as_json: bool
         raise UsageError(f"job {job}: there is no such job: see wsup jobs list")
     row = found[0]
     if as_json:
-        click.echo(_json({**row, "failures": failures}))
+        documents = {
+            name: row[name] and msgspec.Raw(row[name].encode())
+            for name in ("args", "options", "result")
+        }
+        click.echo(_json({**row, **documents, "failures": failures}))
         return
     facts = [(name, value) for name, value in row.items() if value is not None]
     width = max(len(name) for name, _ in facts)
@@ -148,11 +152,24 @@ REFUSED = {
 
 
 def _rows(conn: "Connection[Any]", query: str, params: Row) -> list[Row]:
+    from psycopg import DataError
     from psycopg.rows import dict_row
+    from psycopg.types.datetime import TimestamptzLoader
 
     from wsup.sql.statements import statement
 
-    return conn.cursor(row_factory=dict_row).execute(statement(query), params).fetchall()
+    class Moments(TimestamptzLoader):
+        """Python knows no infinity and no year 10,000; whoever uses SQL does."""
+
+        def load(self, data: "Buffer") -> Any:
+            try:
+                return super().load(data)
+            except DataError:
+                return bytes(data).decode()
+
+    cursor = conn.cursor(row_factory=dict_row)
+    cursor.adapters.register_loader("timestamptz", Moments)
+    return cursor.execute(statement(query), params).fetchall()
 
 
 def _failure(row: Row) -> str:
@@ -162,7 +179,7 @@ def _failure(row: Row) -> str:
     lost = ", lost with its host" if row["lost"] else ""
     head = f"attempt {row['attempt']} failed {printable(row['failed_at'])}{where}{lost}"
     what = f"{printable(row['type'])}: {printable(row['message'])}"
-    return "\n".join([head, what, *([printable_lines(row["traceback"])] if row["traceback"] else [])])
+    return "\n".join([head, what, printable_lines(row["traceback"] or "")]).rstrip()
 
 
 def _listed(ids: Sequence[int]) -> str:
@@ -170,12 +187,4 @@ def _listed(ids: Sequence[int]) -> str:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, default=_plain, ensure_ascii=False, indent=2)
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(f"not known to JSON: {value!r}")
-
-
+    return msgspec.json.format(msgspec.json.encode(value)).decode()

@@ -34,8 +34,8 @@ def stop(
 ) -> None:
     """Stop the supervisor of this folder.
 
-    Waits until it is gone: it pulls no more, lets running jobs finish for the grace time, and gives back what has not
-    started.
+    Waits until it is gone: it pulls no more, lets running jobs finish for the grace time, and
+    gives back what has not started.
     """
     settings = load({"run_dir": run_dir, "grace": grace}, config_file)
     if timeout is None:

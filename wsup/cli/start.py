@@ -1,5 +1,6 @@
 """`wsup start`."""
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -40,6 +41,7 @@ def start(config_file: Path | None, **flags: str | None) -> None:
     settings = reloaded()
     if not settings.app:
         raise ConfigError(NO_APP)
+    _make_run_dir(settings)
     with _database(settings, config_file) as dsn:
         from wsup.supervisor.run import run
 
@@ -47,34 +49,34 @@ def start(config_file: Path | None, **flags: str | None) -> None:
     sys.exit(code)
 
 
+def _make_run_dir(settings: Settings) -> None:
+    folder = Path(settings.run_dir)
+    try:
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"run_dir = {folder}: {error.strerror}: name another folder") from error
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"run_dir = {folder}: you may not write there: name another folder")
+
+
 @contextmanager
 def _database(settings: Settings, config_file: Path | None) -> Iterator[str]:
-    """The database, ready to use; the embedded one is ended if it was started here."""
+    """The database's address. The embedded one is migrated, and ended if it was started here."""
     from wsup.config.database import EMBEDDED_ROOT, is_embedded, resolve_or_embed
+    from wsup.sql.connect import connect
+    from wsup.sql.migrate import migrate
 
     with _ending_by_term():
         dsn, server = resolve_or_embed(settings.database, EMBEDDED_ROOT, config_file)
         try:
-            embedded = is_embedded(dsn)
-            if embedded:
+            if is_embedded(dsn):
                 say(f"embedded PostgreSQL: {dsn}")
-            _prepare(dsn, settings.connect_tries, migrating=embedded)
+                with connect(dsn) as conn:
+                    migrate(conn)
             yield dsn
         finally:
             if server is not None:
                 server.stop()
-
-
-def _prepare(dsn: str, tries: int, *, migrating: bool) -> None:
-    """Refuses a database that isn't migrated; the embedded one is migrated instead."""
-    from wsup.sql.migrate import check, migrate
-
-    from .database import connected
-
-    with connected(dsn, tries) as conn:
-        if migrating:
-            migrate(conn)
-        check(conn)
 
 
 @contextmanager

@@ -86,6 +86,5 @@ def _rows(subworker: Status) -> Iterator[tuple[object, ...]]:
             span(job["seconds"]),
             done if first else "",
         )
-    if more := len(jobs) - MOST_ROWS:
-        if more > 0:
-            yield ("", "", "", "", "", f"… and {more} more", "", "", "")
+    if len(jobs) > MOST_ROWS:
+        yield ("",) * 5 + (f"… and {len(jobs) - MOST_ROWS} more",) + ("",) * 3

@@ -1,0 +1,1 @@
+"""`wsup demo`: a real job for every source file of the standard library."""
