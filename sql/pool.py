@@ -30,7 +30,7 @@ class Shelf(Generic[C, S]):
 
     def __init__(self, turns: S) -> None:
         #: Acquired by who wants a connection, so that there are at most CONNECTIONS.
-        self.turns = turns
+        self.turns: S = turns
         #: Grows when the shelf is cleared: a connection taken before that is not put back.
         self.era = 0
         self._idle: list[C] = []
@@ -57,8 +57,9 @@ class Shelf(Generic[C, S]):
 
     def clear(self) -> None:
         self.era += 1
-        while self._idle:
-            self._idle.pop().pgconn.finish()
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.pgconn.finish()
 
 
 ThreadShelf: TypeAlias = Shelf[psycopg.Connection[Any], threading.BoundedSemaphore]
@@ -123,10 +124,7 @@ class Pool:
         shelf = self._threads
         with shelf.turns:
             era = shelf.era
-            connection = shelf.take()
-            if connection is None:
-                connection = connect(self._resolved())
-                mind_pooler(connection, steps.perform(connection, Ask("backend_pid")))
+            connection = shelf.take() or self._open()
             try:
                 yield connection
             finally:
@@ -137,14 +135,29 @@ class Pool:
         shelf = self._loop_shelf()
         async with shelf.turns:
             era = shelf.era
-            connection = shelf.take()
-            if connection is None:
-                connection = await aconnect(self._resolved())
-                mind_pooler(connection, await steps.aperform(connection, Ask("backend_pid")))
+            connection = shelf.take() or await self._aopen()
             try:
                 yield connection
             finally:
                 shelf.put(connection, era)
+
+    def _open(self) -> psycopg.Connection[Any]:
+        connection = connect(self._resolved())
+        try:
+            mind_pooler(connection, steps.perform(connection, Ask("backend_pid")))
+        except psycopg.Error as error:
+            connection.close()
+            raise explain(error) from error
+        return connection
+
+    async def _aopen(self) -> psycopg.AsyncConnection[Any]:
+        connection = await aconnect(self._resolved())
+        try:
+            mind_pooler(connection, await steps.aperform(connection, Ask("backend_pid")))
+        except psycopg.Error as error:
+            await connection.close()
+            raise explain(error) from error
+        return connection
 
     def _loop_shelf(self) -> LoopShelf:
         """The connections of the running event loop: they can't be used from another one."""

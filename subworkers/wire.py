@@ -4,17 +4,19 @@ Arguments and results travel as the JSON text that the database holds; the super
 on without a look.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 
-class Message(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="kind"):
+class Message(msgspec.Struct, array_like=True, gc=False, tag_field="kind"):
     """Positional on the wire: new fields only at the end, with defaults."""
 
 
 # supervisor -> subworker ------------------------------------------------------------------------
 
 
-class Job(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class Job(msgspec.Struct, array_like=True, gc=False):
     """One attempt of a job, field by field what the pull returns."""
 
     claim: int
@@ -163,6 +165,6 @@ decode_template_order = msgspec.msgpack.Decoder(TemplateOrder).decode
 decode_template_report = msgspec.msgpack.Decoder(TemplateReport).decode
 
 
-def encode_run(rows: list[tuple[object, ...]]) -> bytes:
+def encode_run(rows: Sequence[tuple[object, ...]]) -> bytes:
     """`Run` straight from the pull's rows, whose columns are the fields of `Job`."""
     return _encoder.encode((1, rows))

@@ -61,9 +61,7 @@ class Gather:
         if isinstance(report, wire.Succeeded):
             if self._release(member, report.job):
                 took.append(report.seconds)
-            said = Ended(
-                report.claim, report.job, report.attempt, report.seconds, report.result
-            )
+            said = Ended(report.claim, report.job, report.attempt, report.seconds, report.result)
             self.finished_bytes += len(report.result or b"")
             self.finished.append(Entry(said, member.index))
         elif isinstance(report, wire.Ready):
@@ -138,9 +136,7 @@ class Gather:
         for row in rows:
             self.finished.append(Entry(PutOff(row[0], row[1], row[2], None), -1))
 
-    def died(
-        self, member: Member, end: str, tasks: Mapping[str, wire.TaskInfo]
-    ) -> list[Row]:
+    def died(self, member: Member, end: str, tasks: Mapping[str, wire.TaskInfo]) -> list[Row]:
         """A subworker has ended. What it was running has failed with it, unless we interrupted it
         for reasons of our own; what it had not started is returned, to be given to others."""
         self.read(member)
@@ -157,9 +153,7 @@ class Gather:
             self.finished.append(Entry(said, member.index))
         return unstarted
 
-    def _death(
-        self, row: Row, member: Member, end: str, task: wire.TaskInfo | None
-    ) -> Refusal:
+    def _death(self, row: Row, member: Member, end: str, task: wire.TaskInfo | None) -> Refusal:
         claim, job, attempt = row[:3]
         retries = task.retries if task else 0
         if row[6]:

@@ -1,4 +1,4 @@
-"""One template process: the user's app as it was imported at one moment, and what is forked of it."""
+"""One template process: the user's app as it was imported once, and what is forked of it."""
 
 import asyncio
 import os
@@ -90,7 +90,7 @@ class Generation:
     ) -> wire.TemplateReport:
         if self._channel is None:
             raise TemplateDied("the template has ended")
-        answer = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[wire.TemplateReport] = asyncio.get_running_loop().create_future()
         self._answers.append(answer)
         try:
             self._channel.send(wire.encode(order), fds)

@@ -54,9 +54,7 @@ class Witness:
         return freed
 
     def _judge(self, peers: Sequence[Peer], now: float) -> list[Peer]:
-        self._seen = {
-            peer.id: self._note(peer, self._seen.get(peer.id), now) for peer in peers
-        }
+        self._seen = {peer.id: self._note(peer, self._seen.get(peer.id), now) for peer in peers}
         if now - self._connected_since < WITNESS_SECONDS:
             return []
         return [peer for peer in peers if self._is_dead(peer, self._seen[peer.id], now)]

@@ -128,9 +128,7 @@ class Member:
     def took(self, seconds: Iterable[float]) -> None:
         """Learn from how long its sync jobs took."""
         for value in seconds:
-            self.mean = (
-                value if self.mean is None else self.mean + _SMOOTHING * (value - self.mean)
-            )
+            self.mean = value if self.mean is None else self.mean + _SMOOTHING * (value - self.mean)
 
     def _send(self, message: bytes) -> None:
         if not self._sender.offer(message):

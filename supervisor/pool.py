@@ -177,9 +177,7 @@ class Pool:
     def _is_short(self, member: Member) -> bool:
         current = self.generation
         return (
-            current is not None
-            and member.generation == current.number
-            and member.index < self.size
+            current is not None and member.generation == current.number and member.index < self.size
         )
 
     def _schedule_respawn(self, index: int, delay: float) -> None:

@@ -10,6 +10,8 @@ from .member import Member, State
 LOOKAHEAD_SECONDS = 0.02
 #: Weight of the latest pull in the share of async jobs.
 _SMOOTHING = 0.3
+#: Share of async jobs from which on their places count as room.
+_NOTABLE_SHARE = 0.01
 
 
 class Demand:
@@ -43,7 +45,7 @@ class Demand:
     def wanted(self, members: Sequence[Member]) -> int:
         """How many jobs the next pull should bring; 0 for no pull."""
         room = sum(member.room() for member in members)
-        if self._async_share > 0.01:
+        if self._async_share > _NOTABLE_SHARE:
             free = sum(member.room_async(self.concurrency) for member in members)
             room += int(free * self._async_share)
         if not members:

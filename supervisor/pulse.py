@@ -68,7 +68,7 @@ class Pulse:
             case {"supervisor": int(dead), "pid": int(pid)}:
                 if await source.predecessor(dead, socket.gethostname(), pid):
                     jobs = await source.rescue(dead, self._supervisor.settings.max_lost)
-                    log.warning("supervisor %d was killed here: %d of its jobs run again", dead, jobs)
+                    log.warning("supervisor %d was killed here; its %d jobs run again", dead, jobs)
 
     async def leave(self) -> None:
         """Say goodbye. What can't be said is found out by the others."""

@@ -83,7 +83,7 @@ class Run:
         self._signals = Signals(
             stop=self._stop_asked.set,
             stop_now=self._ask_now,
-            reload=lambda: self._spawn(self.reload()),
+            reload=self._reload_soon,
             report=self._report,
             toggle_pause=self._toggle_pause,
             more=lambda: self._resize(+1),
@@ -169,6 +169,9 @@ class Run:
         for member in self._supervisor.pool.members:
             member.show_stacks()
 
+    def _reload_soon(self) -> None:
+        self._spawn(self.reload())
+
     def _ask_now(self) -> None:
         self._now_asked.set()
         self._stop_asked.set()
@@ -237,4 +240,3 @@ class Run:
         return task
 
     _turning: asyncio.Task[Any] | None = None
-

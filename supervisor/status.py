@@ -13,12 +13,14 @@ def member_status(member: Member, now: float) -> dict[str, Any]:
     jobs = []
     for place in running:
         row = member.held.get(place.job)
-        jobs.append({
-            "id": place.job,
-            "attempt": place.attempt,
-            "task": row[3] if row else None,
-            "seconds": max(0.0, now - place.started),
-        })
+        jobs.append(
+            {
+                "id": place.job,
+                "attempt": place.attempt,
+                "task": row[3] if row else None,
+                "seconds": max(0.0, now - place.started),
+            }
+        )
     state = member.state.value
     if member.state is State.READY:
         state = "busy" if jobs or member.held else "idle"

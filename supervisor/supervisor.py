@@ -32,6 +32,9 @@ from .watch import Watch
 
 log = logging.getLogger("wsup")
 
+#: Seconds ahead from which on no timer is set for a waiting job: a beat will see it again.
+FAR_SECONDS = 60.0
+
 
 class Supervisor:
     """The steps and the state that they share; `run.py` starts and stops them."""
@@ -43,7 +46,7 @@ class Supervisor:
         self.paused = False
         self.stopping = False
         self.source = PostgresSource(dsn)
-        self.listener = Listener(dsn, self.wake, lambda: self.on_lost("listener"))
+        self.listener = Listener(dsn, self.wake, lambda: self._lost("the listener's connection"))
         self.gather = Gather(
             on_finished=self._finished,
             on_ready=self._ready,
@@ -51,9 +54,7 @@ class Supervisor:
             on_returned=self._returned,
         )
         self.backlog = Backlog(settings.concurrency)
-        self.pool = Pool(
-            on_report=self.gather.read, on_death=self._died, on_change=self._changed
-        )
+        self.pool = Pool(on_report=self.gather.read, on_death=self._died, on_change=self._changed)
         self.demand = Demand(self.backlog, settings.batch, settings.concurrency)
         self.turns = Turns(
             self.source,
@@ -67,7 +68,7 @@ class Supervisor:
             on_settled=self._settled,
             on_dry=self._dry,
             on_due=self.due_in,
-            on_lost=lambda reason: self.on_lost(reason),
+            on_lost=self._lost,
         )
         self.sleep = Sleep(
             self.source,
@@ -153,6 +154,9 @@ class Supervisor:
             self.backlog.hand_out(self.pool.current)
         self.turns.consider()
 
+    def _lost(self, reason: str) -> None:
+        self.on_lost(reason)
+
     async def load(self, settings: Settings) -> None:
         """Have a new generation take over. Raises AppFailed, with nothing changed."""
         order = Load(settings.app, settings.concurrency, settings.ring_bytes)
@@ -214,7 +218,7 @@ class Supervisor:
         if self._due_timer is not None:
             self._due_timer.cancel()
             self._due_timer = None
-        if seconds is not None and seconds < 60:
+        if seconds is not None and seconds < FAR_SECONDS:
             self._due_timer = asyncio.get_running_loop().call_later(
                 max(0.0, seconds), self._fall_due
             )

@@ -1,16 +1,18 @@
 """What msgspec needs in order to decode a task's arguments and its result, built once a task."""
 
 import inspect
+import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 
 from wsup.errors import TaskError
 
+_NODES = (msgspec.inspect.Type, msgspec.inspect.Field)
 #: Defaults of these types can't change, so a model may hold them as they are.
 _CONSTANTS = (type(None), bool, int, float, str, bytes)
 
@@ -69,7 +71,8 @@ def _struct(
         names[f"p{number}"] = p.name
         hint = hints.get(p.name, Any)
         if p.kind is p.VAR_POSITIONAL:
-            fields.append((f"p{number}", list[hint], msgspec.field(default_factory=list)))
+            rest = types.GenericAlias(list, (hint,))
+            fields.append((f"p{number}", rest, msgspec.field(default_factory=list)))
         else:
             fields.append((f"p{number}", hint, _default(p.default)))
     return msgspec.defstruct(
@@ -88,17 +91,15 @@ def _default(value: object) -> Any:
 
 def _hints(task: str, function: Callable[..., Any]) -> dict[str, Any]:
     """The annotations of a function, resolved; a result's may be unknown."""
-    try:
+    # Annotations are code, which may raise anything.
+    with suppress(Exception):
         return typing.get_type_hints(function, include_extras=True)
-    except Exception:  # noqa: BLE001  (annotations are code, and may raise anything)
-        pass
-    inner = inspect.unwrap(function)
     try:
+        inner = inspect.unwrap(function)
         given = {k: v for k, v in inner.__annotations__.items() if k != "return"}
-        scope = getattr(inner, "__globals__", {})
-        bare = typing.cast("Callable[..., Any]", SimpleNamespace(__annotations__=given))
-        return typing.get_type_hints(bare, scope, include_extras=True)
-    except Exception as error:  # noqa: BLE001
+        bare: Any = types.SimpleNamespace(__annotations__=given)
+        return typing.get_type_hints(bare, getattr(inner, "__globals__", {}), include_extras=True)
+    except Exception as error:
         raise TaskError(
             f"task {task}: its annotations can't be resolved: {error}; a type that is imported "
             "only under TYPE_CHECKING, or defined inside a function, is not known when it runs"
@@ -110,7 +111,7 @@ def _trouble(hint: Any) -> str | None:
     try:
         msgspec.json.Decoder(hint)
         info = msgspec.inspect.type_info(hint)
-    except Exception as error:  # noqa: BLE001  (whatever a user's type raises, it can't be used)
+    except Exception as error:  # whatever a user's type raises, it can't be used
         return str(error)
     foreign = _foreign(info)
     return f"{foreign!r} is not a type that JSON can carry" if foreign is not None else None
@@ -127,7 +128,7 @@ def _foreign(info: msgspec.inspect.Type) -> object:
         if isinstance(node, tuple):
             todo.extend(node)
         # Types are Structs of one another, in circles where a type contains itself.
-        elif isinstance(node, msgspec.inspect.Type | msgspec.inspect.Field) and id(node) not in seen:
+        elif isinstance(node, _NODES) and id(node) not in seen:
             seen.add(id(node))
             todo.extend(getattr(node, name) for name in node.__struct_fields__)
     return None

@@ -120,7 +120,7 @@ class Signature:
 
         What is missing, unknown or of a wrong type is found by `dump`.
         """
-        values: dict[str, object] = dict(zip(self._positional, args, strict=False))
+        values = dict(zip(self._positional, args))  # noqa: B905  (it may well be shorter)
         if len(args) > len(self._positional):
             if self._rest is None:
                 raise ArgumentsError(
@@ -128,12 +128,11 @@ class Signature:
                     f"{len(args)} were given"
                 )
             values[self._rest] = args[len(self._positional) :]
-        if not values:
-            return kwargs
-        for name in kwargs:
-            if name in values:
-                raise ArgumentsError(f"task {self.task}: argument {name!r} is given twice")
-        values.update(kwargs)
+        if kwargs:
+            for name in values:
+                if name in kwargs:
+                    raise ArgumentsError(f"task {self.task}: argument {name!r} is given twice")
+            values.update(kwargs)
         return values
 
     def dump(self, values: Mapping[str, object], most: int) -> bytes:
@@ -154,7 +153,9 @@ class Signature:
             self._load_extras(data)
         return data
 
-    def dump_many(self, items: Sequence[Mapping[str, object]], most: int, first: int) -> list[bytes]:
+    def dump_many(
+        self, items: Sequence[Mapping[str, object]], most: int, first: int
+    ) -> list[bytes]:
         """`dump` for many, at a fraction of the cost. `first` is the number of the first one."""
         try:
             return self._dump_fast(items, most)

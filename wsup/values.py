@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import msgspec
 
@@ -75,3 +76,8 @@ def _unfit(value: object, error: Exception, where: str = "") -> Unfit:
     if isinstance(error, UnicodeEncodeError):
         return Unfit(f"{value!r:.60} holds a lone surrogate, which UTF-8 can't carry", where)
     return Unfit(f"{type(value).__qualname__} can't be encoded as JSON: {error}", where)
+
+
+def load_any(text: str | None) -> Any:
+    """JSON as Python's own types; None stands for null."""
+    return None if text is None else msgspec.json.decode(text)

@@ -22,8 +22,7 @@ AS_ROOT = os.geteuid() == 0
 NOBODY = 65534
 FAST = {"fsync": "off"}
 START = """
-import sys
-from pathlib import Path
+import sys; from pathlib import Path
 from wsup.config.embedded import EmbeddedServer
 print(EmbeddedServer(Path(sys.argv[1]), settings={"fsync": "off"}).start())
 """
@@ -40,7 +39,6 @@ Make = Callable[..., EmbeddedServer]
 
 @pytest.fixture
 def make() -> Iterator[Make]:
-    """Servers that leave nothing behind, wherever their data lived."""
     made: list[EmbeddedServer] = []
 
     def make(root: Path, **options: object) -> EmbeddedServer:
@@ -67,12 +65,8 @@ def ask(server: EmbeddedServer, query: str) -> object:
         return row and row[0]
 
 
-def pid_of(server: EmbeddedServer) -> int:
-    return int((server.data_dir / "postmaster.pid").read_text().split()[0])
-
-
 def kill(server: EmbeddedServer) -> None:
-    process = os.pidfd_open(pid_of(server))
+    process = os.pidfd_open(int((server.data_dir / "postmaster.pid").read_text().split()[0]))
     signal.pidfd_send_signal(process, signal.SIGKILL)
     poll = select.poll()
     poll.register(process)
@@ -125,14 +119,14 @@ def test_server_is_set_up_as_promised(server: EmbeddedServer) -> None:
 
 
 def test_two_processes_start_one_server(server: EmbeddedServer, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", START, str(tmp_path / ".wsup")]
+    command = [sys.executable, "-P", "-c", START, str(tmp_path / ".wsup")]
     starts = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     answers = [start.communicate()[0].strip() for start in starts]
     assert sorted(answers) == ["False", "True"]
     assert server.running()
 
 
-@pytest.mark.parametrize("name", ["x" * 120, "a, b", "$HOME `id` \"'\\ %41", "é\n"])
+@pytest.mark.parametrize("name", ["x" * 120, "a, b", "$HOME `id` \"'\\ %41", "é"])
 def test_any_path_will_do(make: Make, tmp_path: Path, name: str) -> None:
     server = make(tmp_path / name / ".wsup")
     server.start()
@@ -145,7 +139,6 @@ def test_socket_is_closed_to_others_and_the_only_door(
     monkeypatch.setenv("PGPORT", "6000")
     server.start()
     assert stat.S_IMODE(server.socket_dir.stat().st_mode) == 0o700
-    assert (server.socket_dir / ".s.PGSQL.5432").is_socket()
     assert ask(server, "SHOW listen_addresses") == ""
     assert ask(server, "SHOW unix_socket_directories") == f'"{server.socket_dir}"'
 
@@ -222,11 +215,6 @@ def test_missing_package_names_the_remedy(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_missing_programs_are_named(make: Make, tmp_path: Path) -> None:
-    with pytest.raises(EmbeddedError, match=f"^no server in {tmp_path}, or name a database"):
-        make(tmp_path / ".wsup", bin_dir=tmp_path).start()
-
-
 def test_data_of_another_version_are_refused(server: EmbeddedServer) -> None:
     server.start()
     server.stop()
@@ -242,22 +230,11 @@ def test_failed_start_tells_the_end_of_the_log(make: Make, tmp_path: Path) -> No
     assert "\n" not in str(error.value)
 
 
-def test_failed_initdb_is_told_in_one_line(
-    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server.start()
-    server.stop()
-    shutil.rmtree(server.data_dir / "base")
-    (server.data_dir / "PG_VERSION").unlink()
-    with pytest.raises(EmbeddedError, match="Directory not empty") as error:
-        server.start()
-    assert "\n" not in str(error.value)
-
-
-def test_data_made_elsewhere_are_not_hidden(server: EmbeddedServer, tmp_path: Path) -> None:
-    note = tmp_path / ".wsup" / "postgresql" / "README"
-    note.parent.mkdir(parents=True)
-    note.write_text("This PostgreSQL's data is in /var/lib/wsup/0123456789ab/data\n")
+def test_data_made_elsewhere_are_not_hidden(server: EmbeddedServer) -> None:
+    server._state.mkdir(parents=True)
+    (server._state / "README").write_text(
+        "This PostgreSQL's data is in /var/lib/wsup/0123456789ab/data\n"
+    )
     with pytest.raises(EmbeddedError, match="names other data"):
         server.start()
 
@@ -266,14 +243,13 @@ def test_data_made_elsewhere_are_not_hidden(server: EmbeddedServer, tmp_path: Pa
 def test_root_is_told_where_the_data_are(server: EmbeddedServer, tmp_path: Path) -> None:
     server.start()
     assert str(server.data_dir) in (tmp_path / ".wsup" / "postgresql" / "README").read_text()
-    assert server.data_dir.parent.parent == embedded.SYSTEM_DATA
     assert server.data_dir.stat().st_uid != 0
 
 
 @root_only
-def test_root_does_not_hide_a_users_data(server: EmbeddedServer, tmp_path: Path) -> None:
-    (tmp_path / ".wsup" / "postgresql" / "data").mkdir(parents=True)
-    with pytest.raises(EmbeddedError, match="run as that user"):
+def test_root_does_not_hide_a_users_data(server: EmbeddedServer) -> None:
+    (server._state / "data").mkdir(parents=True)
+    with pytest.raises(EmbeddedError, match=r"is a user's: run as \d+"):
         server.start()
 
 

@@ -5,16 +5,8 @@ What is slow to import (psycopg, the supervisor) is imported by the command that
 
 import click
 
-from .config import config
-from .demo import demo
-from .enqueue import enqueue
+from . import config, demo, enqueue, jobs, migrate, operate, start, status, systemd
 from .group import WsupGroup
-from .jobs import jobs
-from .migrate import migrate
-from .operate import pause, reload, resume, stop
-from .start import start
-from .status import status
-from .systemd import systemd_unit
 
 __all__ = ["main"]
 
@@ -31,17 +23,17 @@ def main() -> None:
 
 
 for command in (
-    start,
-    stop,
-    reload,
-    pause,
-    resume,
-    status,
-    migrate,
-    enqueue,
-    jobs,
-    config,
-    systemd_unit,
-    demo,
+    start.start,
+    operate.stop,
+    operate.reload,
+    operate.pause,
+    operate.resume,
+    status.status,
+    migrate.migrate,
+    enqueue.enqueue,
+    jobs.jobs,
+    config.config,
+    systemd.systemd_unit,
+    demo.demo,
 ):
     main.add_command(command)

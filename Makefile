@@ -1,0 +1,51 @@
+# The targets that a newcomer needs; `make help` lists them.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+STAMP   = $(VENV)/.installed
+LINKS   = build/typing/wsup
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types layers suite bench-floor clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## Install into .venv and run a real job for every file of the standard library
+	$(BIN)/wsup demo
+
+test: lint types layers suite ## Everything that must be green: lint, format, types, layers, tests
+
+suite: $(STAMP) ## The tests alone; ARGS="-k ring" to choose
+	$(BIN)/pytest $(ARGS)
+
+lint: $(STAMP) ## ruff check and ruff format --check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) $(LINKS) ## mypy, strict
+	$(BIN)/mypy
+
+layers: $(STAMP) $(LINKS) ## Which package may import which
+	PYTHONPATH=build/typing $(BIN)/lint-imports
+
+bench-floor: $(STAMP) ## wsup against PostgreSQL's own speed, in one run (docs/benchmarks.md)
+	$(BIN)/python -m bench
+
+clean: ## Remove what the other targets made here
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+$(STAMP): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "wsup needs Python 3.11 or newer; name one: make PYTHON=python3.12 …"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# Type checkers don't see setup.cfg's package_dir: this gives them the installed layout.
+$(LINKS): setup.cfg
+	@mkdir -p $(LINKS)
+	@for part in wsup/* supervisor subworkers sql config; do \
+		ln -sfn ../../../$$part $(LINKS)/$$(basename $$part); done
+	@touch $(LINKS)

@@ -1,0 +1,103 @@
+"""One PostgreSQL for the session, and a migrated database for each test that asks for one."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL, Identifier
+
+from wsup.config.embedded import EmbeddedServer
+from wsup.sql.migrate import migrate
+
+#: A server of your own to test against; its databases named wsup_test_* are dropped.
+EXTERNAL = "WSUP_TEST_SERVER"
+TEMPLATE = "wsup_test_template"
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The DSN of a server on which databases can be made and dropped."""
+    if external := os.environ.get(EXTERNAL):
+        yield external
+        return
+    embedded = EmbeddedServer(
+        tmp_path_factory.mktemp("server"),
+        # What a test writes need not survive the machine.
+        settings={"fsync": "off", "full_page_writes": "off", "max_connections": "200"},
+    )
+    embedded.start()
+    try:
+        yield embedded.dsn
+    finally:
+        embedded.stop()
+        shutil.rmtree(embedded.data_dir.parent, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> str:
+    """The name of a migrated database, to be copied."""
+    _recreate(server, TEMPLATE)
+    with psycopg.connect(make_conninfo(server, dbname=TEMPLATE), autocommit=True) as connection:
+        migrate(connection)
+    return TEMPLATE
+
+
+@pytest.fixture
+def make_database(server: str) -> Iterator[Callable[[str | None], str]]:
+    """Makes databases, as copies of the one named; they are dropped after the test."""
+    made: list[str] = []
+
+    def make(template: str | None = None) -> str:
+        name = f"wsup_test_{os.getpid()}_{next(_numbers)}"
+        _recreate(server, name, template)
+        made.append(name)
+        return make_conninfo(server, dbname=name)
+
+    yield make
+    for name in made:
+        _drop(server, name)
+
+
+@pytest.fixture
+def database(make_database: Callable[[str | None], str], template: str) -> str:
+    """The DSN of a fresh, migrated database."""
+    return make_database(template)
+
+
+@pytest.fixture
+def empty_database(make_database: Callable[[str | None], str]) -> str:
+    """The DSN of a fresh database without anything in it."""
+    return make_database(None)
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[psycopg.Connection]:
+    """A connection of the test's own to `database`, in autocommit."""
+    with psycopg.connect(database, autocommit=True) as made:
+        yield made
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    """A directory short enough for a Unix socket's path."""
+    return tmp_path
+
+
+def _recreate(server: str, name: str, template: str | None = None) -> None:
+    _drop(server, name)
+    with psycopg.connect(server, autocommit=True) as connection:
+        statement = SQL("CREATE DATABASE {}").format(Identifier(name))
+        if template:
+            statement += SQL(" TEMPLATE {}").format(Identifier(template))
+        connection.execute(statement)
+
+
+def _drop(server: str, name: str) -> None:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))

@@ -1,0 +1,281 @@
+"""enqueue and jobs: what operators ask for, look at and change, without importing any task."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+
+from wsup.cli import main
+
+Wsup = Callable[..., Result]
+
+
+@pytest.fixture
+def wsup(database: str, monkeypatch: pytest.MonkeyPatch) -> Wsup:
+    monkeypatch.setenv("WSUP_DATABASE", database)
+
+    def run(*args: object, stdin: str | None = None) -> Result:
+        return CliRunner().invoke(main, [str(arg) for arg in args], stdin, prog_name="wsup")
+
+    return run
+
+
+@pytest.fixture
+def enqueue(wsup: Wsup) -> Callable[..., int]:
+    def run(*args: object) -> int:
+        result = wsup("enqueue", *args)
+        assert result.exit_code == 0, result.output
+        return int(result.stdout)
+
+    return run
+
+
+def listed(wsup: Wsup, *args: object) -> list[dict[str, Any]]:
+    result = wsup("jobs", "list", "--json", *args)
+    assert result.exit_code == 0, result.output
+    rows: list[dict[str, Any]] = json.loads(result.stdout)
+    return rows
+
+
+def ids(wsup: Wsup, *args: object) -> list[int]:
+    return [row["id"] for row in listed(wsup, *args)]
+
+
+def shown(wsup: Wsup, job: int) -> dict[str, Any]:
+    row: dict[str, Any] = json.loads(wsup("jobs", "show", job, "--json").stdout)
+    return row
+
+
+# enqueue ------------------------------------------------------------------------------------------
+
+
+def test_enqueue_prints_the_id_of_a_ready_job(wsup: Wsup, enqueue: Callable[..., int]) -> None:
+    job = enqueue("shop.tasks.mail", '{"to": "a@b", "size": 12345678901234567890.5}')
+    row = shown(wsup, job)
+    assert (row["state"], row["task"], row["queue"]) == ("ready", "shop.tasks.mail", "default")
+    assert row["priority"] == 0
+    assert row["options"] is None
+    assert row["args"] == {"to": "a@b", "size": 12345678901234567890.5}
+
+
+def test_enqueue_with_every_option(wsup: Wsup, enqueue: Callable[..., int]) -> None:
+    options = ("--queue", "q", "--priority", -5, "--delay", 100, "--retries", 3, "--timeout", 1.5)
+    row = shown(wsup, enqueue("a.b", *options))
+    assert (row["state"], row["queue"], row["priority"]) == ("waiting", "q", -5)
+    assert row["options"] == {"retries": 3, "timeout": 1.5}
+    wait = datetime.fromisoformat(row["due_at"]) - datetime.fromisoformat(row["enqueued_at"])
+    assert timedelta(seconds=99) < wait < timedelta(seconds=101)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("2100-01-31T08:00+02:00", "2100-01-31T06:00:00+00:00"),
+        ("2100-01-31T08:00Z", "2100-01-31T08:00:00+00:00"),
+        ("2100-01-31", "2100-01-31T00:00:00"),
+    ],
+)
+def test_a_time_without_a_zone_is_local(
+    given: str, meant: str, wsup: Wsup, enqueue: Callable[..., int]
+) -> None:
+    due = datetime.fromisoformat(shown(wsup, enqueue("a.b", "--run-at", given))["due_at"])
+    assert due == datetime.fromisoformat(meant).astimezone()
+
+
+def test_args_can_come_from_stdin(wsup: Wsup) -> None:
+    job = int(wsup("enqueue", "a.b", "-", stdin='{"x": "é"}\n').stdout)
+    assert shown(wsup, job)["args"] == {"x": "é"}
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["a.b", "[1]"], "JSON '[1]': use an object"),
+        (["a.b", '{"x": '], "JSON '{\"x\": ': Input data was truncated"),
+        (["a.b", '{"x": NaN}'], "JSON"),
+        (["a.b", r'{"x": "\u0000"}'], r"enqueue 'a.b': unsupported Unicode escape sequence"),
+        (["", "{}"], "enqueue '': task and queue must be named"),
+        (["a.b", "--queue", ""], "task and queue must be named"),
+        (["a.b", "--run-at", "tomorrow"], "--run-at tomorrow: use a time like"),
+        (["a.b", "--run-at", "2100-01-01", "--delay", "1"], "give run_at or delay, not both"),
+        (["a.b", "--delay", "inf"], "--delay"),
+        (["a.b", "--delay", "nan"], "enqueue 'a.b'"),
+        (["a.b", "--delay", "-1"], "--delay"),
+        (["a.b", "--timeout", "0"], "--timeout"),
+        (["a.b", "--priority", "40000"], "--priority"),
+        (["a.b", "--retries", "-1"], "--retries"),
+        (["a.\udcff"], "is not UTF-8"),
+        (["a.b", json.dumps({"x": "y" * 2**20})], "max_args allows 1048576"),
+    ],
+)
+def test_what_enqueue_refuses(args: list[str], told: str, wsup: Wsup) -> None:
+    result = wsup("enqueue", *args)
+    assert result.exit_code == 2, result.output
+    assert result.stderr.startswith("wsup: ")
+    assert result.stderr.count("\n") == 1
+    assert told in result.stderr
+    assert listed(wsup) == []
+
+
+# list and show ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def placed(database: str, enqueue: Callable[..., int]) -> dict[str, int]:
+    """A job in each of the places where one can be; two are running, one on its third attempt."""
+    jobs = {
+        "succeeded": enqueue("a.good", "--queue", "done"),
+        "failed": enqueue("a.bad", "--queue", "done"),
+        "running": enqueue("a.run", "--queue", "now"),
+        "retried": enqueue("a.run", "--queue", "now"),
+        "ready": enqueue("a.good"),
+        "waiting": enqueue("a.good", "--delay", 1000),
+        "cancelled": enqueue("a.good"),
+    }
+    with psycopg.connect(database, autocommit=True) as conn:
+        conn.execute(
+            "INSERT INTO wsup.supervisor (host, pid, version, queues, subworkers, lease)"
+            " VALUES ('host1', 1, '1', '{now}', 8, 30)"
+        )
+        conn.execute("UPDATE wsup.ready SET attempt = 3 WHERE job = %s", [jobs["retried"]])
+        conn.execute("SELECT wsup.pull(1, '{now}', 10)")
+        conn.execute("SELECT wsup.cancel(%s::bigint[])", [[jobs["cancelled"]]])
+        over = [jobs["succeeded"], jobs["failed"]]
+        conn.execute("DELETE FROM wsup.ready WHERE job = ANY (%s)", [over])
+        conn.execute(
+            "INSERT INTO wsup.outcome (job, state, seconds, supervisor, subworker, attempt, result)"
+            " VALUES (%s, 'succeeded', 0.25, 1, 3, 1, '{\"ok\": 1e400}'),"
+            "        (%s, 'failed', 1.5, 1, 4, 2, NULL)",
+            over,
+        )
+        conn.execute(
+            "INSERT INTO wsup.failure (job, attempt, supervisor, subworker, lost, type, message,"
+            " traceback) VALUES (%(job)s, 1, 1, NULL, true, 'SupervisorDied', 'it died', NULL),"
+            " (%(job)s, 2, 1, 4, false, 'ValueError', E'no \\x1b[31m',"
+            " E'Traceback:\\n  File \"x\"\\nValueError')",
+            {"job": jobs["failed"]},
+        )
+    return jobs
+
+
+def test_list_knows_where_every_job_stands(wsup: Wsup, placed: dict[str, int]) -> None:
+    rows = listed(wsup)
+    assert [row["id"] for row in rows] == sorted(placed.values(), reverse=True)
+    states = {row["id"]: row["state"] for row in rows}
+    named = {name: states[job] for name, job in placed.items()}
+    assert named == {name: name for name in placed} | {"retried": "running"}
+    attempts = {row["id"]: row["attempt"] for row in rows}
+    assert attempts[placed["retried"]] == 3
+    assert attempts[placed["running"]] == 1
+
+
+@pytest.mark.parametrize(
+    ("filters", "names"),
+    [
+        (["--state", "ready"], ["ready"]),
+        (["--state", "waiting"], ["waiting"]),
+        (["--state", "running"], ["retried", "running"]),
+        (["--state", "succeeded"], ["succeeded"]),
+        (["--state", "cancelled"], ["cancelled"]),
+        (["--state", "expired"], []),
+        (["--queue", "now"], ["retried", "running"]),
+        (["--queue", "done", "--state", "failed"], ["failed"]),
+        (["--task", "a.good"], ["cancelled", "waiting", "ready", "succeeded"]),
+        (["--task", "a.good", "--queue", "done"], ["succeeded"]),
+        (["--task", "a.run", "--limit", "1"], ["retried"]),
+        (["--task", "a.none"], []),
+        (["--limit", "2"], ["cancelled", "waiting"]),
+    ],
+)
+def test_list_filters(
+    filters: list[str], names: list[str], wsup: Wsup, placed: dict[str, int]
+) -> None:
+    assert ids(wsup, *filters) == [placed[name] for name in names]
+
+
+def test_list_for_people(wsup: Wsup, placed: dict[str, int]) -> None:
+    lines = wsup("jobs", "list", "--queue", "done").stdout.splitlines()
+    assert lines[0].split() == [
+        *("ID", "STATE", "QUEUE", "TASK", "ATTEMPT", "PRIORITY", "ENQUEUED_AT", "AT", "SECONDS")
+    ]
+    assert len(lines) == 3
+    assert lines[1].split()[:5] == [str(placed["failed"]), "failed", "done", "a.bad", "2"]
+    assert lines[1].endswith(" 1.5")
+
+
+def test_times_that_python_does_not_know(database: str, wsup: Wsup) -> None:
+    with psycopg.connect(database, autocommit=True) as conn:
+        conn.execute("SELECT wsup.enqueue('a.b', run_at => 'infinity')")
+    assert listed(wsup)[0]["at"] == "infinity"
+    assert wsup("jobs", "list").exit_code == 0
+
+
+def test_show_for_people(wsup: Wsup, placed: dict[str, int]) -> None:
+    text = wsup("jobs", "show", placed["failed"]).stdout
+    for fact in ("state +failed", "seconds +1.5 s", "attempt +2", "finished at +2.*"):
+        assert re.search(f"^{fact}$", text, re.MULTILINE)
+    lost, raised = text.split("\n\n")[1:]
+    assert "attempt 1 failed" in lost
+    assert "on supervisor 1, lost with its host\nSupervisorDied: it died" in lost
+    assert r"on supervisor 1, subworker 4" in raised
+    assert 'ValueError: no \\x1b[31m\nTraceback:\n  File "x"\nValueError' in raised
+
+
+def test_show_a_running_and_a_finished_job(wsup: Wsup, placed: dict[str, int]) -> None:
+    running = shown(wsup, placed["running"])
+    assert (running["state"], running["held_by"], running["held_on"]) == ("running", 1, "host1")
+    text = wsup("jobs", "show", placed["succeeded"], "--json").stdout
+    assert '"ok": 1e400' in text  # as it is, not as a float
+    assert json.loads(text)["failures"] == []
+
+
+def test_show_no_job(wsup: Wsup) -> None:
+    result = wsup("jobs", "show", 99)
+    assert result.exit_code == 2
+    assert result.stderr == "wsup: job 99: there is no such job: see wsup jobs list\n"
+
+
+# retry and cancel ---------------------------------------------------------------------------------
+
+
+def test_retry_runs_failed_and_cancelled_jobs_again(wsup: Wsup, placed: dict[str, int]) -> None:
+    result = wsup("jobs", "retry", placed["failed"], placed["cancelled"], placed["failed"])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.split() == [
+        *("JOB", "STATE", str(placed["failed"]), "ready", str(placed["cancelled"]), "ready")
+    ]
+    assert {row["id"]: row["attempt"] for row in listed(wsup, "--state", "ready")} == {
+        placed["ready"]: 1,
+        placed["failed"]: 3,
+        placed["cancelled"]: 2,
+    }
+
+
+def test_retry_leaves_others_and_says_so(wsup: Wsup, placed: dict[str, int]) -> None:
+    result = wsup("jobs", "retry", placed["succeeded"], placed["failed"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"wsup: left as they are: {placed['succeeded']}: only failed")
+    assert shown(wsup, placed["failed"])["state"] == "ready"
+
+
+def test_cancel_what_has_not_started(wsup: Wsup, placed: dict[str, int]) -> None:
+    result = wsup("jobs", "cancel", "--json", placed["ready"], placed["waiting"])
+    assert result.exit_code == 0, result.output
+    assert [row["state"] for row in json.loads(result.stdout)] == ["cancelled", "cancelled"]
+    assert shown(wsup, placed["waiting"])["reason"] == "cancelled by an operator"
+    result = wsup("jobs", "cancel", placed["running"])
+    assert result.exit_code == 1
+    assert "left as they are" in result.stderr
+
+
+def test_unknown_jobs_are_named(wsup: Wsup, placed: dict[str, int]) -> None:
+    for verb in ("retry", "cancel"):
+        result = wsup("jobs", verb, 99)
+        assert result.exit_code == 2
+        assert result.stderr == "wsup: no such job: 99: see wsup jobs list\n"
+        assert wsup("jobs", verb).exit_code == 2

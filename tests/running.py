@@ -1,0 +1,157 @@
+"""A real supervisor in a process of its own, as the tests see it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+#: Seconds after which something that should have happened has not.
+PATIENCE = 20.0
+
+
+class Supervisor:
+    """`wsup start` on `database`, running the app at `app` in `folder`."""
+
+    def __init__(self, database: str, folder: Path, app: str, *flags: str) -> None:
+        self.folder = folder
+        self.database = database
+        self.command = [
+            sys.executable, "-m", "wsup", "start", "--app", app, "--database", database,
+            "--run-dir", str(folder / "run"), *flags,
+        ]  # fmt: skip
+        self.lines: list[str] = []
+        self._heard = threading.Condition()
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self, **environment: str) -> "Supervisor":
+        """Start it and wait until it is ready."""
+        return self.launch(**environment).wait_for("ready:")
+
+    def launch(self, **environment: str) -> "Supervisor":
+        self.process = subprocess.Popen(
+            self.command,
+            cwd=self.folder,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
+        return self
+
+    def _listen(self, process: "subprocess.Popen[str]") -> None:
+        assert process.stdout is not None
+        with process.stdout as output:
+            for line in output:
+                with self._heard:
+                    self.lines.append(line)
+                    self._heard.notify_all()
+        with self._heard:
+            self.lines.append("<end of log>\n")
+            self._heard.notify_all()
+
+    def wait_for(self, text: str, times: int = 1) -> "Supervisor":
+        """Wait for a line of its log that has `text` in it."""
+        deadline = time.monotonic() + PATIENCE
+        with self._heard:
+            while sum(text in line for line in self.lines) < times:
+                left = deadline - time.monotonic()
+                if "<end of log>\n" in self.lines or not self._heard.wait(max(left, 0)):
+                    raise AssertionError(f"no {text!r} in the log:\n{self.log}")
+        return self
+
+    @property
+    def log(self) -> str:
+        return "".join(self.lines)
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def send(self, signum: signal.Signals) -> None:
+        os.kill(self.pid, signum)
+
+    def stop(self, signum: signal.Signals = signal.SIGTERM) -> int:
+        """Have it stop; returns its exit code."""
+        if self.process is None:
+            return 0
+        if self.process.poll() is None:
+            self.send(signum)
+        return self.process.wait(PATIENCE)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(PATIENCE)
+
+    def ask(self, verb: str) -> dict[str, Any]:
+        """Ask over the control socket."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(PATIENCE)
+            sock.connect(str(self.folder / "run" / "wsup.sock"))
+            sock.sendall(json.dumps({"verb": verb}).encode() + b"\n")
+            reply: dict[str, Any] = json.loads(sock.makefile().readline())
+            return reply
+
+    def status(self) -> dict[str, Any]:
+        status: dict[str, Any] = self.ask("status")["status"]
+        return status
+
+    def subworker_pids(self) -> list[int]:
+        return [member["pid"] for member in self.status()["subworkers"]]
+
+
+def until(condition: Callable[[], Any], what: str = "", patience: float = PATIENCE) -> Any:
+    """Ask again and again until the answer is true; returns it."""
+    deadline = time.monotonic() + patience
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"still not so after {patience:g} s: {what}"
+        time.sleep(0.005)
+    return answer
+
+
+def enqueue(connection: "psycopg.Connection[Any]", task: str, **args: object) -> int:
+    row = connection.execute(
+        "SELECT wsup.enqueue(%s, %s::jsonb)", [task, json.dumps(args)]
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def state(connection: "psycopg.Connection[Any]", job: int) -> str | None:
+    row = connection.execute("SELECT wsup.status(%s)", [job]).fetchone()
+    assert row is not None
+    return None if row[0] is None else str(row[0])
+
+
+def finished(
+    connection: "psycopg.Connection[Any]", *jobs: int, patience: float = PATIENCE
+) -> list[str | None]:
+    """Wait until all of the jobs are over; returns their states."""
+    over = {"succeeded", "failed", "cancelled", "expired"}
+    until(
+        lambda: all(state(connection, job) in over for job in jobs),
+        f"jobs {jobs} are over",
+        patience,
+    )
+    return [state(connection, job) for job in jobs]
+
+
+def alive(pid: int) -> bool:
+    """Is there such a process, other than as a zombie?"""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -1,0 +1,274 @@
+"""stop, reload, pause, resume and status against a process that poses as a supervisor."""
+
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from wsup.cli import main, status
+from wsup.cli.control import NoSupervisor, ask, supervisor_pid
+from wsup.config.errors import WsupError
+
+#: Holds the pid file, answers on the socket what argv says, and notes signals on stdout.
+IMPOSTOR = """
+import fcntl, json, os, signal, socket, sys
+answers, deaf = json.loads(sys.argv[1]), sys.argv[2] == "deaf"
+def on_signal(number, frame):
+    print(signal.Signals(number).name, flush=True)
+    if not deaf:
+        sys.exit(0)
+signal.signal(signal.SIGTERM, on_signal)
+signal.signal(signal.SIGINT, on_signal)
+file = open("wsup.pid", "w")
+fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+file.write(json.dumps({"pid": os.getpid()}) + "\\n")
+file.flush()
+server = socket.socket(socket.AF_UNIX)
+server.bind("wsup.sock")
+server.listen()
+print("ready", flush=True)
+while True:
+    client, _ = server.accept()
+    for line in client.makefile("rb"):
+        answer = answers.get(json.loads(line)["verb"])
+        if answer == "silence":
+            continue
+        if answer is None:
+            break
+        client.sendall(answer.encode() + b"\\n")
+    client.close()
+"""
+
+STATUS: dict[str, Any] = {
+    "host": "host1",
+    "pid": 4711,
+    "supervisor": 3,
+    "version": "1.2.3",
+    "state": "paused",
+    "uptime": 3700.0,
+    "generation": 2,
+    "queues": ["default", "mail"],
+    "rate": [1234.5, 2.0, 3.0],
+    "occupancy": [0.5, 0.25, 1.0],
+    "queued": 5,
+    "done": 6,
+    "failed": 7,
+    "connected": False,
+    "database": "host=h",
+    "subworkers": [
+        {"index": 0, "pid": 12, "generation": 2, "state": "idle", "done": 3, "jobs": []},
+        {
+            "index": 1,
+            "pid": None,
+            "generation": 2,
+            "state": "busy",
+            "done": 4,
+            "jobs": [
+                {"id": 100 + n, "attempt": 1, "task": "a.b\x1b[31m", "seconds": float(n)}
+                for n in range(8)
+            ],
+        },
+    ],
+}
+
+
+class Impostor:
+    """A process in `folder` that a command takes for the supervisor."""
+
+    def __init__(self, folder: Path, answers: dict[str, str], mode: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", IMPOSTOR, json.dumps(answers), mode],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.says: IO[str] = self.process.stdout
+        assert self.says.readline() == "ready\n"
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.says.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ["RUNTIME_DIRECTORY", *(n for n in os.environ if n.startswith("WSUP_"))]:
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / ".wsup"
+
+
+class Casting:
+    def __init__(self) -> None:
+        self.cast: list[Impostor] = []
+
+    def __call__(self, folder: Path, *, mode: str = "", **answers: str) -> Impostor:
+        self.cast.append(Impostor(folder, answers, mode))
+        return self.cast[-1]
+
+
+@pytest.fixture
+def pose() -> Iterator[Casting]:
+    casting = Casting()
+    yield casting
+    for impostor in casting.cast:
+        impostor.end()
+
+
+def wsup(*args: str) -> Result:
+    return CliRunner().invoke(main, args, prog_name="wsup")
+
+
+def complaint(*args: str, code: int) -> str:
+    result = wsup(*args)
+    assert result.exit_code == code, result.output
+    assert re.fullmatch(r"wsup: [^\n]+\n", result.stderr)
+    return result.stderr
+
+
+# stop ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["stop", "reload", "pause", "resume", "status"])
+def test_no_supervisor(command: str, folder: Path) -> None:
+    assert f"no supervisor runs here ({folder}/wsup.pid)" in complaint(command, code=2)
+    folder.mkdir()
+    # A pid file that nobody locks: its supervisor is dead, and the pid is anybody's.
+    (folder / "wsup.pid").write_text(json.dumps({"pid": os.getpid()}))
+    assert "no supervisor runs here" in complaint(command, code=2)
+
+
+@pytest.mark.parametrize(("flags", "name"), [((), "SIGTERM"), (("--now",), "SIGINT")])
+def test_stop_waits_until_it_is_gone(
+    flags: tuple[str, ...], name: str, folder: Path, pose: Casting
+) -> None:
+    impostor = pose(folder)
+    assert supervisor_pid(folder) == impostor.process.pid
+    result = wsup("stop", *flags)
+    assert result.output == f"stopped {impostor.process.pid}\n"
+    assert result.exit_code == 0
+    assert impostor.process.poll() is not None
+    assert impostor.says.read() == f"{name}\n"
+    assert supervisor_pid(folder) is None
+
+
+def test_stop_gives_up_after_its_timeout(folder: Path, pose: Casting) -> None:
+    impostor = pose(folder, mode="deaf")
+    told = complaint("stop", "--timeout", "0.01", code=1)
+    assert f"the supervisor {impostor.process.pid} still runs after 0.01 s" in told
+    assert "--now" in told
+    assert impostor.says.readline() == "SIGTERM\n"
+
+
+def test_stop_in_another_folder(folder: Path, pose: Casting, tmp_path: Path) -> None:
+    pose(tmp_path / "elsewhere")
+    assert wsup("stop").exit_code == 2
+    assert wsup("stop", "--run-dir", "elsewhere").exit_code == 0
+
+
+def test_a_pid_file_that_is_just_being_written(folder: Path, pose: Casting) -> None:
+    pose(folder)
+    (folder / "wsup.pid").write_text("")
+    with pytest.raises(WsupError, match="holds no pid"):
+        supervisor_pid(folder)
+
+
+# the socket ---------------------------------------------------------------------------------------
+
+
+def test_pause_resume_and_reload(folder: Path, pose: Casting) -> None:
+    yes = '{"ok": true, "generation": 4}'
+    pose(folder, pause=yes, resume=yes, reload=yes)
+    assert wsup("pause").output == "paused\n"
+    assert wsup("resume").output == "resumed\n"
+    assert wsup("reload").output == "reloaded: generation 4\n"
+
+
+def test_a_reload_that_fails(folder: Path, pose: Casting) -> None:
+    pose(folder, reload='{"ok": false, "error": "no module named\\nx"}')
+    assert complaint("reload", code=1) == "wsup: no module named x\n"
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        ({"reload": "silence"}, "did not answer reload within 0.05 s"),
+        ({}, "ended before it answered reload"),
+        ({"reload": "x"}, "is not JSON"),
+        ({"reload": "[]"}, "ended before it answered"),
+        ({"reload": "{}"}, "refused reload"),
+    ],
+)
+def test_an_answer_that_is_none(
+    answers: dict[str, str], told: str, folder: Path, pose: Casting
+) -> None:
+    pose(folder, **answers)
+    assert told in complaint("reload", "--timeout", "0.05", code=1)
+
+
+def test_a_path_longer_than_a_socket_may_have(tmp_path: Path, pose: Casting) -> None:
+    folder = tmp_path / ("x" * 120)
+    pose(folder, pause='{"ok": true}')
+    assert ask(folder, "pause") == {"ok": True}
+    with pytest.raises(NoSupervisor):
+        ask(folder / "y", "pause")
+
+
+# status -------------------------------------------------------------------------------------------
+
+
+def test_status(folder: Path, pose: Casting) -> None:
+    pose(folder, status=json.dumps({"ok": True, "status": STATUS}))
+    result = wsup("status")
+    assert result.exit_code == 0
+    assert result.output == status.report(STATUS) + "\n"
+    assert json.loads(wsup("status", "--json").output) == STATUS
+
+
+def test_the_report_of_a_status() -> None:
+    lines = status.report(STATUS).splitlines()
+    assert lines[0] == (
+        "wsup 1.2.3 on host1: paused, pid 4711, up 1 h 1 min, generation 2, supervisor 3"
+    )
+    assert lines[1:6] == [
+        "database   host=h  NOT CONNECTED",
+        "queues     default, mail",
+        "jobs/s     1234.5 (1 s)  2.0 (15 s)  3.0 (5 min)",
+        "occupancy  50% (15 s)  25% (5 min)  100% (30 min)",
+        "jobs       5 queued, 6 done, 7 failed",
+    ]
+    head, idle, oldest, *_, more = lines[7:]
+    assert head.split() == [
+        *("SUBWORKER", "PID", "GEN", "STATE", "JOB"),
+        *("TASK", "ATTEMPT", "SINCE", "DONE"),
+    ]
+    assert idle.split() == ["0", "12", "2", "idle", "-", "-", "-", "-", "3"]
+    assert oldest.split() == ["1", "-", "2", "busy", "107", r"a.b\x1b[31m", "1", "7.0", "s", "4"]
+    assert more.split() == ["…", "and", "3", "more"]
+    assert "\x1b" not in "".join(lines)
+
+
+def test_status_watched_until_ctrl_c(folder: Path, pose: Casting) -> None:
+    pose(folder, status=json.dumps({"ok": True, "status": STATUS}))
+    terminal, theirs = os.openpty()
+    command = [sys.executable, "-m", "wsup", "status", "--watch"]
+    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE) as watching:
+        os.close(theirs)
+        assert select.select([terminal], [], [], 30)[0]
+        assert os.read(terminal, 6) == b"\x1b[H\x1b[J"
+        watching.send_signal(signal.SIGINT)
+        _, errors = watching.communicate(timeout=30)
+    os.close(terminal)
+    assert (watching.returncode, errors) == (0, b"")

@@ -1,0 +1,320 @@
+"""The settings: who outranks whom, and one helpful line for each mistake."""
+
+import logging
+import re
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wsup.config import database, embedded
+from wsup.config.database import (
+    LIBPQ_VARIABLES,
+    checked,
+    described,
+    is_embedded,
+    resolve,
+    resolve_or_embed,
+)
+from wsup.config.embedded import EmbeddedError
+from wsup.config.errors import ConfigError, DatabaseError
+from wsup.config.loading import explain, load
+from wsup.config.redaction import redacted
+from wsup.config.settings import Settings, keys
+
+SECRET = "geheim"
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty folder, and nothing in the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in (*LIBPQ_VARIABLES, "RUNTIME_DIRECTORY", "WSUP_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    for key in keys():
+        monkeypatch.delenv(f"WSUP_{key.upper()}", raising=False)
+
+
+def refusal(*args: Any, **kwargs: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(*args, **kwargs)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_defaults_are_valid_and_name_a_run_dir() -> None:
+    assert load({}) == Settings(run_dir=".wsup")
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file() -> None:
+    Path("wsup.toml").write_text("subworkers = 2\nbatch = 3\ngrace = 4\n")
+    env = {"WSUP_SUBWORKERS": "5", "WSUP_BATCH": "6"}
+    settings = load({"subworkers": "7"}, env=env)
+    assert (settings.subworkers, settings.batch, settings.grace) == (7, 6, 4.0)
+
+
+def test_a_named_file_is_read_instead_of_wsup_toml() -> None:
+    Path("wsup.toml").write_text("subworkers = 2")
+    Path("a.toml").write_text("batch = 3")
+    Path("b.toml").write_text("batch = 4")
+    assert load({}, Path("a.toml"), {"WSUP_CONFIG": "b.toml"}).batch == 3
+    assert load({}, env={"WSUP_CONFIG": "b.toml"}).batch == 4
+    assert load({}, Path("a.toml"), {}).subworkers == 8
+
+
+def test_lists_are_parted_by_commas() -> None:
+    assert load({}, env={"WSUP_QUEUES": "mail, reports,"}).queues == ("mail", "reports")
+    assert load({"queues": "a,b"}).queues == ("a", "b")
+    assert load({"queues": ("a",)}).queues == ("a",)
+
+
+def test_an_empty_variable_and_a_missing_flag_count_as_unset() -> None:
+    Path("wsup.toml").write_text("subworkers = 2")
+    assert load({"subworkers": None}, env={"WSUP_SUBWORKERS": ""}).subworkers == 2
+
+
+def test_systemd_names_the_run_dir_unless_somebody_else_does() -> None:
+    env = {"RUNTIME_DIRECTORY": "/run/wsup:/run/other"}
+    assert load({}, env=env).run_dir == "/run/wsup"
+    assert load({"run_dir": "/x"}, env=env).run_dir == "/x"
+    assert load({}, env=env | {"WSUP_RUN_DIR": "/y"}).run_dir == "/y"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "remedy"),
+    [
+        ("subworkers", "0", "use a whole number from 1 to 512"),
+        ("subworkers", "eight", "use a whole number from 1 to 512"),
+        ("subworkers", "7.5", "use a whole number"),
+        ("lease", "4.9", "use a number of seconds from 5 to 3600"),
+        ("grace", "nan", "use a number of seconds from 0 to 86400"),
+        ("grace", "inf", "use a number of seconds"),
+        ("ring_bytes", "65537", "that 4096 divides"),
+        ("log_level", "loud", "use one of debug, info, warning, error"),
+        ("app", "mymodule", "use pkg.module:attribute"),
+        ("queues", "q" * 201, "use a list of names of up to 200 characters"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_giver_and_the_remedy(
+    key: str, value: str, remedy: str
+) -> None:
+    flag = "--" + key.replace("_", "-")
+    assert refusal({key: value}).startswith(f"{flag} {value}: ")
+    assert remedy in refusal({key: value})
+    assert refusal({}, env={f"WSUP_{key.upper()}": value}).startswith(f"WSUP_{key.upper()}={value}")
+    Path("wsup.toml").write_text(f'{key} = "{value}"')
+    if key != "queues":
+        assert refusal({}).startswith(f'wsup.toml: {key} = "{value}": ')
+
+
+@pytest.mark.parametrize("line", ["subworkers = true", 'subworkers = "8"', "subworkers = [8]"])
+def test_a_file_has_types(line: str) -> None:
+    Path("wsup.toml").write_text(line)
+    assert refusal({}) == f"wsup.toml: {line}: use a whole number from 1 to 512"
+
+
+def test_a_turn_must_have_room_for_the_largest_job() -> None:
+    assert refusal({"batch_bytes": 65536}).startswith("--batch-bytes 65536: ")
+    assert refusal({}, env={"WSUP_MAX_ARGS": "9000000"}).startswith("WSUP_MAX_ARGS=9000000: ")
+
+
+def test_an_unknown_key_brings_the_nearest_to_mind() -> None:
+    Path("wsup.toml").write_text("workers = 4")
+    assert refusal({}) == "wsup.toml: workers = 4: no such setting: did you mean subworkers?"
+    Path("wsup.toml").write_text("zzz = 4")
+    assert "the settings are app, database, subworkers" in refusal({})
+    Path("wsup.toml").write_text(f'databse = "postgresql://u:{SECRET}@h/x"')
+    assert SECRET not in refusal({})
+
+
+def test_a_misspelt_variable_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        load({}, env={"WSUP_SUBWORKER": "4", "WSUP_ZZZ": "mine", "OTHER": "x"})
+    assert caplog.messages == ["WSUP_SUBWORKER is not a setting: did you mean WSUP_SUBWORKERS?"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"a b", "not TOML"), (b'app = "\xff"', "not UTF-8"), (None, "there is no such file")],
+)
+def test_a_file_that_cannot_be_read(content: bytes | None, told: str) -> None:
+    if content is not None:
+        Path("x.toml").write_bytes(content)
+    assert told in refusal({}, Path("x.toml"))
+    assert told in refusal({}, env={"WSUP_CONFIG": "x.toml"})
+    assert "Is a directory" in refusal({}, Path())
+
+
+def test_explain_tells_who_gave_what_but_no_password() -> None:
+    Path("wsup.toml").write_text("batch = 3")
+    flags = {"database": f"postgresql://u:{SECRET}@h/x"}
+    told = {each.key: each[1:] for each in explain(flags, env={"WSUP_POLL": "2"})}
+    assert list(told) == list(keys())
+    assert told["database"] == ("postgresql://u:***@h/x", "flag")
+    assert told["poll"] == (2.0, "environment")
+    assert told["batch"] == (3, "wsup.toml")
+    assert told["lease"] == (30.0, "default")
+
+
+def test_the_example_shows_every_key_with_its_default() -> None:
+    example = (files("wsup.config") / "example.toml").read_text()
+    assert tomllib.loads(example) == {}
+    uncommented = re.sub(r"(?m)^#(?=\w+ = )", "", example)
+    shown = tomllib.loads(uncommented)
+    assert list(shown) == list(keys())
+    Path("wsup.toml").write_text(uncommented)
+    assert load(
+        {"app": "", "database": ""},
+    ) == Settings(database="", run_dir=".wsup")
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        f"postgresql://u:{SECRET}@h/x",
+        f"postgresql://u:a@b:/{SECRET}@h:5432/x?sslmode=require",
+        f"postgresql://:{SECRET}@h/x",
+        f"postgres//u:{SECRET}@h",
+        f"u:{SECRET}@h/x",
+        f"postgresql:///x?user=u&password={SECRET}",
+        f"host=h password={SECRET} dbname=x",
+        f"host=h password = '{SECRET} it\\'s {SECRET}' dbname=x",
+        f"host=h password='never closed {SECRET}",
+        f"host=h sslpassword={SECRET}",
+        f"host=h oauth_client_secret={SECRET}",
+    ],
+)
+def test_no_password_leaks_however_it_is_written(dsn: str) -> None:
+    assert SECRET not in redacted(dsn)
+    assert "***" in redacted(dsn)
+    try:
+        told = checked(dsn).replace(dsn, "")
+    except ConfigError as error:
+        told = str(error)
+    assert SECRET not in told
+
+
+@pytest.mark.parametrize(
+    "dsn", ["postgresql://u@[::1]:5432/x", "host=/run/a dbname=x", "service=x", ""]
+)
+def test_what_holds_no_password_stays_as_it_is(dsn: str) -> None:
+    assert redacted(dsn) == dsn
+    assert checked(dsn) == dsn
+
+
+@pytest.mark.parametrize(
+    ("dsn", "remedy"),
+    [
+        ("postgresql+asyncpg://u@h/x", "names a driver"),
+        ("mysql://u@h/x", "use postgresql://"),
+        ("hots=h", 'invalid connection option "hots"'),
+        (f"postgresql://u:{SECRET}@{SECRET}@h/x", "%40"),
+        (f"postgresql://u:{SECRET}/{SECRET}@h/x", "%2F"),
+        (f"postgresql://u:%zz{SECRET}@h/x", "use postgresql://"),
+    ],
+)
+def test_a_malformed_connection_string_brings_a_remedy(dsn: str, remedy: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(remedy)) as caught:
+        resolve(dsn)
+    assert SECRET not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# the database that is meant -----------------------------------------------------------------------
+
+
+class FakeServer:
+    """An embedded server that starts no process."""
+
+    dsn = "host=/embedded"
+    up, installed, broken, stopped = False, True, False, False
+
+    def __init__(self, root: Path) -> None:
+        assert root == Path(".wsup")
+
+    @classmethod
+    def available(cls) -> bool:
+        return cls.installed
+
+    def running(self) -> bool:
+        return self.up
+
+    def start(self) -> bool:
+        if self.broken:
+            raise EmbeddedError("it is broken")
+        return not self.up
+
+
+@pytest.fixture
+def embedding(monkeypatch: pytest.MonkeyPatch) -> type[FakeServer]:
+    class Server(FakeServer):
+        pass
+
+    monkeypatch.setattr(embedded, "EmbeddedServer", Server)
+    return Server
+
+
+def test_a_named_database_is_taken(
+    embedding: type[FakeServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGHOST", "h")
+    assert resolve("dbname=a") == "dbname=a"
+    assert resolve_or_embed("dbname=a") == ("dbname=a", None)
+    Path("wsup.toml").write_text('database = "dbname=b"')
+    assert resolve(None) == "dbname=b"
+    monkeypatch.setenv("WSUP_DATABASE", "dbname=c")
+    assert resolve(None) == "dbname=c"
+    assert described(None) == "dbname=c"
+
+
+def test_a_file_is_asked_instead_of_wsup_toml() -> None:
+    Path("wsup.toml").write_text('database = "dbname=b"')
+    Path("a.toml").write_text('database = "dbname=a"')
+    assert resolve(None, Path("a.toml")) == "dbname=a"
+
+
+@pytest.mark.parametrize("name", LIBPQ_VARIABLES)
+def test_then_libpq_is_left_to_its_variables(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "x")
+    assert resolve(None) == ""
+    assert resolve_or_embed(None) == ("", None)
+    assert "libpq" in described(None)
+
+
+def test_then_the_embedded_server_while_it_runs(embedding: type[FakeServer]) -> None:
+    Path(".wsup").mkdir()
+    embedding.up = True
+    assert resolve(None) == "host=/embedded"
+    assert resolve_or_embed(None) == ("host=/embedded", None)
+    assert "embedded" in described(None)
+    assert is_embedded("host=/embedded")
+    assert not is_embedded("host=/other")
+    assert not is_embedded("")
+
+
+def test_then_it_is_started_where_that_is_wanted(embedding: type[FakeServer]) -> None:
+    with pytest.raises(ConfigError, match="no database is named: use --database"):
+        resolve(None)
+    assert "not started yet" in described(None)
+    dsn, started = resolve_or_embed(None)
+    assert dsn == "host=/embedded"
+    assert isinstance(started, embedding)
+
+
+def test_nothing_named_and_nothing_installed(embedding: type[FakeServer]) -> None:
+    embedding.installed = False
+    for ask in (resolve, resolve_or_embed, described):
+        with pytest.raises(ConfigError, match=r"pip install 'wsup\[embedded\]'"):
+            ask(None)
+
+
+def test_an_embedded_server_that_does_not_start(embedding: type[FakeServer]) -> None:
+    embedding.broken = True
+    with pytest.raises(DatabaseError, match="it is broken"):
+        resolve_or_embed(None)
+
+
+def test_the_embedded_root_is_the_default_run_dir() -> None:
+    assert str(database.EMBEDDED_ROOT) == load({}).run_dir

@@ -1,0 +1,197 @@
+"""The app: a program's tasks, hooks, and its way to the database."""
+
+import inspect
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final, ParamSpec, Protocol, TypeAlias, TypeVar, overload
+
+from wsup.enqueue import Client
+from wsup.errors import TaskError
+from wsup.job import Job, Reader
+from wsup.options import Backoff, as_backoff, check, check_name
+from wsup.sql.pool import Pool
+from wsup.task import AsyncTask, Task
+from wsup.values import load_any
+
+P = ParamSpec("P")
+R = TypeVar("R")
+H = TypeVar("H", bound=Callable[[], object])
+
+AnyTask: TypeAlias = Task[..., Any] | AsyncTask[..., Any]
+
+#: Bytes of JSON. What is larger belongs into a table or a file, and its key into the arguments.
+MAX_ARGS: Final = 1024 * 1024
+
+
+class Registrar(Protocol):
+    """What `app.task(...)` with options returns: the decorator."""
+
+    # A coroutine is a result, too, so the first of the two overlaps with the second, and wins.
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+class App:
+    """A program's tasks and its way to the database.
+
+    `database` is a connection string; without one, the settings say it: WSUP_DATABASE, wsup.toml,
+    or libpq's PG* variables, looked at when a connection is first needed. `max_args` limits the
+    arguments of a job, in bytes of JSON.
+    """
+
+    def __init__(self, database: str | None = None, *, max_args: int = MAX_ARGS) -> None:
+        self.database = database
+        #: By name.
+        self.tasks: dict[str, AnyTask] = {}
+        #: Run in the template, once, before subworkers are forked from it …
+        self.template_hooks: list[Callable[[], object]] = []
+        #: … in each subworker when it starts …
+        self.start_hooks: list[Callable[[], object]] = []
+        #: … and when it stops.
+        self.stop_hooks: list[Callable[[], object]] = []
+        self._client = Client(Pool(self._find_database), max_args)
+
+    @property
+    def max_args(self) -> int:
+        """How large the arguments of a job may be, in bytes of JSON."""
+        return self._client.max_args
+
+    @max_args.setter
+    def max_args(self, value: int) -> None:
+        self._client.max_args = value
+
+    @overload
+    def task(  # type: ignore[overload-overlap]
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
+    @overload
+    def task(
+        self,
+        function: None = None,
+        /,
+        *,
+        name: str | None = None,
+        queue: str = "default",
+        priority: int = 0,
+        retries: int = 0,
+        backoff: Backoff | float = ...,
+        timeout: float | None = None,
+    ) -> Registrar: ...
+    def task(
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        queue: str = "default",
+        priority: int = 0,
+        retries: int = 0,
+        backoff: Backoff | float = Backoff(),  # noqa: B008  (it is frozen)
+        timeout: float | None = None,
+    ) -> Any:
+        """Make a function a task: `@app.task`, or `@app.task(queue="mail", retries=3)`.
+
+        `name` is what jobs are stored under, "module.function" if it isn't given. Of the jobs of a
+        queue, those of higher `priority` run earlier. A failed attempt is followed by up to
+        `retries` others, each after the wait that `backoff` says (a number: that many seconds
+        each time). An attempt that takes longer than `timeout` seconds is ended. Raises TaskError.
+        """
+
+        def register(function: Callable[..., Any]) -> AnyTask:
+            label = _name(function) if name is None else check_name(name)
+            check(
+                label,
+                queue=queue,
+                priority=priority,
+                retries=retries,
+                backoff=backoff,
+                timeout=timeout,
+            )
+            if taken := self.tasks.get(label):
+                raise TaskError(
+                    f"task {label}: {_place(taken.function)} has this name, and {_place(function)} "
+                    "wants it, too; give one of them a name=…"
+                )
+            kind: type[AnyTask] = AsyncTask if inspect.iscoroutinefunction(function) else Task
+            task = self.tasks[label] = kind(
+                function,
+                self._client,
+                name=label,
+                queue=queue,
+                priority=priority,
+                retries=retries,
+                backoff=as_backoff(backoff),
+                timeout=timeout,
+            )
+            return task
+
+        return register if function is None else register(function)
+
+    def on_template(self, hook: H) -> H:
+        """Decorator: run this once in the template, to warm up what all subworkers share."""
+        self.template_hooks.append(hook)
+        return hook
+
+    def on_subworker_start(self, hook: H) -> H:
+        """Decorator: run this in each subworker when it starts, to open what it needs."""
+        self.start_hooks.append(hook)
+        return hook
+
+    def on_subworker_stop(self, hook: H) -> H:
+        """Decorator: run this in each subworker when it stops."""
+        self.stop_hooks.append(hook)
+        return hook
+
+    def job(self, id: int) -> Job[Any]:
+        """A handle on any job; its result comes as JSON has it. `task.job(id)` knows the type."""
+        return Job(id, Reader(self._client.pool, load_any))
+
+    def close(self) -> None:
+        """Close the app's connections. It opens new ones if it is used again."""
+        self._client.pool.close()
+
+    async def aclose(self) -> None:
+        """`close` for asyncio."""
+        self._client.pool.close()
+
+    def _find_database(self) -> str:
+        if self.database is not None:
+            return self.database
+        from wsup.config.database import resolve
+
+        return resolve(None)
+
+
+def _name(function: Callable[..., Any]) -> str:
+    """The name of a function's task: where it is defined. Raises TaskError if that is no place."""
+    name = getattr(function, "__qualname__", "")
+    if not name or "<" in name:
+        raise TaskError(
+            f"task {name or function!r}: a lambda, or a function inside of a function, has no name "
+            "to be found by; move it to the top of its module, or give it a name=…"
+        )
+    return f"{_module(function)}.{name}"
+
+
+def _module(function: Callable[..., Any]) -> str:
+    """The module's name as others import it, also if it is the program that was started."""
+    if function.__module__ != "__main__":
+        return function.__module__
+    main = sys.modules["__main__"]
+    if main.__spec__ is not None:  # python -m package.module
+        return main.__spec__.name.removesuffix(".__main__")
+    file = getattr(main, "__file__", None)
+    return Path(file).stem if file else "__main__"
+
+
+def _place(function: Callable[..., Any]) -> str:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    where = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
+    return f"{getattr(function, '__qualname__', function)}{where}"

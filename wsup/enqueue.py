@@ -1,0 +1,212 @@
+"""Enqueueing jobs: one or many, typed or by name, in a transaction of their own or in yours."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final, Generic, ParamSpec, TypeAlias, TypeVar
+
+import msgspec
+import psycopg
+from psycopg.pq import PipelineStatus
+
+from wsup.errors import ArgumentsError, TaskError
+from wsup.insert import insert_many, insert_one
+from wsup.job import Job, Reader
+from wsup.options import Order, check_name
+from wsup.signature import Signature
+from wsup.sql.connect import NO_SCHEMA, explain
+from wsup.sql.pool import Pool
+from wsup.sql.steps import Request, Rows, Steps, Wait, adrive, aperform, drive, perform
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Connection: TypeAlias = psycopg.Connection[Any] | psycopg.AsyncConnection[Any]
+
+#: Jobs checked at a time: enough to make a call cheap, little enough to let an event loop have its
+#: turn every few milliseconds.
+CHUNK: Final = 2000
+
+
+class Args(Generic[P]):
+    """The arguments of one job, made by `task.args(...)`, so that a type checker sees them."""
+
+    __slots__ = ("args", "kwargs")
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.args = args
+        self.kwargs = kwargs
+
+
+#: What `enqueue_many` takes for one job: `task.args(...)`, a dict of arguments by name, or a tuple.
+Item: TypeAlias = Args[P] | Mapping[str, object] | tuple[object, ...]
+
+
+@dataclass(slots=True)
+class Client:
+    """What all tasks of an app share."""
+
+    pool: Pool
+    #: How large the arguments of a job may be, in bytes of JSON.
+    max_args: int
+
+
+class Enqueuer(Generic[P, R]):
+    """Enqueues jobs of one task, with the options that it was made with."""
+
+    def __init__(
+        self,
+        signature: Signature,
+        order: Order,
+        client: Client,
+        connection: Connection | None = None,
+    ) -> None:
+        self._signature = signature
+        self._order = order
+        self._client = client
+        self._connection = connection
+        self._reader: Reader[R] = Reader(
+            client.pool, signature.load_result, pending=connection is not None
+        )
+
+    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+        """Enqueue one job. Raises ArgumentsError, DatabaseError, ConnectionLost."""
+        return drive(self._one(args, kwargs), self._door())
+
+    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+        """`enqueue` for asyncio."""
+        return await adrive(self._one(args, kwargs), self._adoor())
+
+    def enqueue_many(self, items: Iterable[Item[P]]) -> list[Job[R]]:
+        """Enqueue many jobs at once: all of them, or none. Returns them in the same order.
+
+        Raises ArgumentsError naming the item, DatabaseError, ConnectionLost.
+        """
+        return drive(self._many(items), self._door())
+
+    async def aenqueue_many(self, items: Iterable[Item[P]]) -> list[Job[R]]:
+        """`enqueue_many` for asyncio."""
+        return await adrive(self._many(items), self._adoor())
+
+    def args(self, *args: P.args, **kwargs: P.kwargs) -> Args[P]:
+        """The arguments of one job, for `enqueue_many`."""
+        return Args(args, kwargs)
+
+    def _one(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Steps[Job[R]]:
+        data = self._signature.dump(self._signature.bind(args, kwargs), self._client.max_args)
+        return Job((yield from insert_one(self._order, data)), self._reader)
+
+    def _many(self, items: Iterable[Item[P]]) -> Steps[list[Job[R]]]:
+        # Everything is checked before anything is sent, so that a mistake in the last item leaves
+        # a caller's transaction unharmed.
+        values = list(self._by_name(items))
+        lines: list[bytes] = []
+        for start in range(0, len(values), CHUNK):
+            chunk = values[start : start + CHUNK]
+            lines += self._signature.dump_many(chunk, self._client.max_args, start)
+            yield Wait(0)
+        ids = yield from insert_many(self._order, lines, copy=not _in_pipeline(self._connection))
+        reader = self._reader
+        return [Job(number, reader) for number in ids]
+
+    def _by_name(self, items: Iterable[Item[P]]) -> Iterator[Mapping[str, object]]:
+        bind = self._signature.bind
+        for number, item in enumerate(items):
+            try:
+                if isinstance(item, dict):
+                    yield item
+                elif isinstance(item, tuple):
+                    yield bind(item, {})
+                elif isinstance(item, Args):
+                    yield bind(item.args, item.kwargs)
+                elif isinstance(item, Mapping):
+                    yield dict(item)
+                else:
+                    raise ArgumentsError(
+                        f"task {self._order.task}: give task.args(...), a dict or a tuple, not "
+                        f"{type(item).__name__}"
+                    )
+            except ArgumentsError as error:
+                raise type(error)(f"item {number}: {error}") from None
+
+    def _door(self) -> Callable[[Request], Rows]:
+        if self._connection is None:
+            return self._client.pool.perform
+        if not isinstance(self._connection, psycopg.Connection):
+            raise self._wrong_connection("a psycopg.Connection", "aenqueue takes async ones")
+        return partial(_perform_for_caller, self._connection)
+
+    def _adoor(self) -> Callable[[Request], Any]:
+        if self._connection is None:
+            return self._client.pool.aperform
+        if not isinstance(self._connection, psycopg.AsyncConnection):
+            raise self._wrong_connection("a psycopg.AsyncConnection", "enqueue takes others")
+        return partial(_aperform_for_caller, self._connection)
+
+    def _wrong_connection(self, need: str, hint: str) -> TaskError:
+        kind = type(self._connection)
+        return TaskError(
+            f"task {self._order.task}: connection={kind.__module__}.{kind.__qualname__} won't do: "
+            f"give {need} ({hint})"
+        )
+
+
+# A caller's connection is the caller's: it is neither committed nor rolled back nor closed, and its
+# errors are psycopg's own, as from every other statement in that transaction.
+
+
+def _perform_for_caller(connection: psycopg.Connection[Any], step: Request) -> Rows:
+    try:
+        return perform(connection, step)
+    except NO_SCHEMA as error:
+        raise explain(error) from error
+
+
+async def _aperform_for_caller(connection: psycopg.AsyncConnection[Any], step: Request) -> Rows:
+    try:
+        return await aperform(connection, step)
+    except NO_SCHEMA as error:
+        raise explain(error) from error
+
+
+def _in_pipeline(connection: Connection | None) -> bool:
+    """PostgreSQL has no COPY within a pipeline."""
+    return connection is not None and connection.pgconn.pipeline_status != PipelineStatus.OFF
+
+
+def enqueue_by_name(
+    connection: psycopg.Connection[Any],
+    task: str,
+    args: str = "{}",
+    *,
+    queue: str = "default",
+    priority: int = 0,
+    run_at: datetime | None = None,
+    delay: float | timedelta | None = None,
+    retries: int | None = None,
+    timeout: float | None = None,
+) -> int:
+    """Enqueue a job without its app: nothing is known of the task but its name. Returns its id.
+
+    `args` is a JSON object of the arguments by name; whether they fit is found out when the job
+    runs. The rest is as in `Task.options`. Raises ArgumentsError, TaskError, DatabaseError.
+    """
+    order = Order(check_name(task)).changed(
+        queue=queue,
+        priority=priority,
+        run_at=run_at,
+        delay=delay,
+        retries=retries,
+        timeout=timeout,
+    )
+    try:
+        _OBJECT.decode(args)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise ArgumentsError(
+            f"task {task}: {args!r:.80} is no JSON object of its arguments: {error}"
+        ) from None
+    return drive(insert_one(order, args.encode()), partial(_perform_for_caller, connection))
+
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])

@@ -1,0 +1,69 @@
+"""The steps by which jobs get into the database."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from wsup.options import Order
+from wsup.sql.steps import Ask, Load, Steps
+
+#: Up to so many jobs go by one INSERT, in one round trip; COPY takes three. In jobs.
+FEW: Final = 100
+#: Jobs written at a time: enough to make a call cheap.
+CHUNK: Final = 2000
+
+
+def insert_one(order: Order, data: bytes) -> Steps[int]:
+    """Enqueue one job with `data` as its arguments. Returns its id."""
+    rows = yield Ask(
+        "enqueue",
+        (
+            order.run_at,
+            order.delay,
+            order.priority,
+            order.queue,
+            order.task,
+            data.decode(),
+            order.options,
+        ),
+    )
+    return int(rows[0][0])
+
+
+def insert_many(order: Order, lines: Sequence[bytes], *, copy: bool) -> Steps[list[int]]:
+    """Enqueue a job for each of `lines`, in one statement. Returns their ids, in that order."""
+    if not lines:
+        return []
+    if len(lines) <= FEW or not copy:
+        texts = [line.decode() for line in lines]
+        rows = yield Ask(
+            "enqueue_few",
+            (
+                order.run_at,
+                order.delay,
+                order.priority,
+                order.queue,
+                order.task,
+                order.options,
+                texts,
+            ),
+        )
+        return [row[0] for row in rows]
+    rows = yield Ask("reserve_ids", (order.run_at, order.delay, len(lines)))
+    ids, run_at = rows[0]
+    yield Load("copy_jobs", _chunks(ids, lines, order, run_at or ""))
+    return list(ids)
+
+
+def _chunks(
+    ids: Sequence[int], lines: Sequence[bytes], order: Order, run_at: str
+) -> Iterator[bytes]:
+    """The rows of `copy_jobs.sql` in COPY's text format."""
+    rest = "\t".join(
+        ("", run_at, str(order.priority), order.queue, order.task, order.options or "")
+    )
+    row = b"%d\t%b" + rest.encode().replace(b"%", b"%%") + b"\n"
+    for start in range(0, len(lines), CHUNK):
+        end = start + CHUNK
+        pairs = zip(ids[start:end], lines[start:end], strict=True)
+        # No value holds a tab or a line break, so a backslash is all that needs escaping.
+        yield b"".join([row % pair for pair in pairs]).replace(b"\\", rb"\\")

@@ -1,0 +1,127 @@
+"""A handle on a job: where it stands, and what came out of it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast
+
+from wsup.errors import JobCancelled, JobError, JobExpired, JobFailed, JobNotFound, ResultTimeout
+from wsup.sql.pool import Pool
+from wsup.sql.steps import Ask, Steps, Wait, adrive, drive
+
+R = TypeVar("R")
+
+#: Where a job can stand.
+JobState: TypeAlias = Literal[
+    "ready", "waiting", "running", "succeeded", "failed", "cancelled", "expired"
+]
+
+#: Seconds between two looks for a result: a share of the time waited so far, so that a wait is
+#: prolonged by that share at most, within these bounds. So 1 s takes 40 looks, an hour 14,000.
+FIRST_PAUSE: Final = 0.002
+PAUSE_SHARE: Final = 0.1
+LONGEST_PAUSE: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Reader(Generic[R]):
+    """How the handles of one task look at their jobs."""
+
+    pool: Pool
+    #: Makes a result out of its JSON; None stands for null.
+    load: Callable[[str | None], R]
+    #: Whether the job may still be in a caller's open transaction, where nobody else sees it.
+    pending: bool = False
+
+
+class Job(Generic[R]):
+    """A job, whether it waits, runs, or has ended. Costs nothing to keep.
+
+    It is looked at through the app's own connection, never through a caller's.
+    """
+
+    __slots__ = ("_reader", "id")
+
+    def __init__(self, id: int, reader: Reader[R]) -> None:
+        self.id: Final = id
+        self._reader = reader
+
+    def status(self) -> JobState:
+        """Where the job stands. Raises JobNotFound, also before the transaction that enqueued it
+        is committed, and DatabaseError."""
+        return drive(self._status(), self._reader.pool.perform)
+
+    async def astatus(self) -> JobState:
+        """`status` for asyncio."""
+        return await adrive(self._status(), self._reader.pool.aperform)
+
+    def result(self, timeout: float | None = None) -> R:
+        """Wait until the job has ended, and return what its task returned.
+
+        `timeout` is in seconds; 0 looks once. Raises JobFailed, JobCancelled, JobExpired for a job
+        that has no result, ResultTimeout, JobNotFound, ResultError for a result that isn't what
+        the task's annotation says, and DatabaseError. Inside a task this occupies a subworker: with
+        all of them waiting, nobody would run what they wait for.
+        """
+        return drive(self._result(timeout), self._reader.pool.perform)
+
+    async def aresult(self, timeout: float | None = None) -> R:  # noqa: ASYNC109
+        """`result` for asyncio."""
+        return await adrive(self._result(timeout), self._reader.pool.aperform)
+
+    def _status(self) -> Steps[JobState]:
+        rows = yield Ask("job_status", (self.id,), repeatable=True)
+        if rows[0][0] is None:
+            raise self._not_found()
+        return cast("JobState", rows[0][0])
+
+    def _result(self, timeout: float | None) -> Steps[R]:
+        started = time.monotonic()
+        while True:
+            rows = yield Ask("job_outcome", (self.id,), repeatable=True)
+            if not rows and not self._reader.pending:
+                raise self._not_found()
+            if rows and rows[0][0] is not None:
+                break
+            waited = time.monotonic() - started
+            if timeout is not None and waited >= timeout:
+                raise ResultTimeout(
+                    f"job {self.id} has not ended within {timeout:g} s", job_id=self.id
+                )
+            pause = min(max(FIRST_PAUSE, waited * PAUSE_SHARE), LONGEST_PAUSE)
+            yield Wait(pause if timeout is None else min(pause, timeout - waited))
+        state, result, reason = rows[0]
+        if state == "succeeded":
+            return self._reader.load(result)
+        if state == "failed":
+            rows = yield Ask("job_failure", (self.id,), repeatable=True)
+            raise self._failed(rows)
+        raise self._ended(state, reason)
+
+    def _failed(self, rows: list[tuple[Any, ...]]) -> JobFailed:
+        kind, message, traceback, attempt = rows[0] if rows else ("unknown", "", None, 0)
+        return JobFailed(
+            f"job {self.id} failed in attempt {attempt}: {kind}: {message}",
+            job_id=self.id,
+            type=kind,
+            reason=message,
+            traceback=traceback,
+            attempt=attempt,
+        )
+
+    def _ended(self, state: str, reason: str | None) -> JobError:
+        kind = JobExpired if state == "expired" else JobCancelled
+        why = f": {reason}" if reason else ""
+        return kind(f"job {self.id} is {state}{why}", job_id=self.id, reason=reason)
+
+    def _not_found(self) -> JobNotFound:
+        return JobNotFound(f"there is no job {self.id}", job_id=self.id)
+
+    def __repr__(self) -> str:
+        return f"Job({self.id})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Job) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)

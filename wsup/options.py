@@ -1,0 +1,161 @@
+"""The options of a task, and what may be said of a single job. Checked where they are given."""
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from wsup.errors import TaskError
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait after a failed attempt: exponentially longer, with jitter. In seconds.
+
+    `jitter` is the share of the wait that is left to chance, so that jobs which failed together
+    don't come back together: 0 none, 0.5 "equal jitter", 1 "full jitter", as Marc Brooker compares
+    them in "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015). Raises TaskError.
+    """
+
+    #: The wait after the first failure.
+    first: float = 1.0
+    #: By how much each wait is longer than the one before.
+    factor: float = 2.0
+    #: The longest wait.
+    most: float = 3600.0
+    jitter: float = 0.1
+
+    def __post_init__(self) -> None:
+        fits = (
+            ("first", self.first, _is_seconds(self.first), "seconds from 0 on"),
+            ("factor", self.factor, _is_seconds(self.factor) and self.factor >= 1, "a factor >= 1"),
+            ("most", self.most, _is_seconds(self.most), "seconds from 0 on"),
+            ("jitter", self.jitter, _is_seconds(self.jitter) and self.jitter <= 1, "from 0 to 1"),
+        )
+        for name, value, fit, need in fits:
+            if not fit:
+                raise TaskError(f"Backoff({name}={value!r}): give {need}")
+
+    def seconds(self, attempt: int) -> float:
+        """The wait after failed attempt number `attempt`, from 1."""
+        try:
+            wait = min(self.most, self.first * self.factor ** (attempt - 1))
+        except OverflowError:
+            wait = self.most
+        return wait * (1 - self.jitter * random.random())  # noqa: S311  (no secret)
+
+
+def as_backoff(value: Backoff | float) -> Backoff:
+    """A number means that many seconds after every failure."""
+    return value if isinstance(value, Backoff) else Backoff(value, 1.0, value, 0.0)
+
+
+def _is_integer(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_seconds(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable()
+
+
+#: Of a task or a queue, in characters; an index entry must hold it.
+LONGEST_NAME: Final = 200
+#: A delay or time-out that is longer is a mistake; in seconds (100 years).
+LONGEST_TIME: Final = 100 * 366 * 86400
+
+#: For each option: whether a value will do, and what to say if it won't.
+RULES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
+    "name": (_is_name, f"1 to {LONGEST_NAME} printable characters"),
+    "queue": (_is_name, f"1 to {LONGEST_NAME} printable characters"),
+    "priority": (
+        lambda v: _is_integer(v, -32768, 32767),
+        "an integer from -32768 to 32767; higher runs earlier",
+    ),
+    "retries": (lambda v: _is_integer(v, 0, 30000), "an integer from 0 to 30000"),
+    "timeout": (
+        lambda v: v is None or (_is_seconds(v) and 0 < v <= LONGEST_TIME),
+        "seconds above 0, or None for no limit",
+    ),
+    "backoff": (
+        lambda v: isinstance(v, Backoff) or _is_seconds(v),
+        "seconds from 0 on, or a wsup.Backoff",
+    ),
+    "run_at": (
+        lambda v: isinstance(v, datetime) and v.utcoffset() is not None,
+        "a datetime with a time zone, such as datetime.now(timezone.utc)",
+    ),
+    "delay": (
+        lambda v: _is_seconds(_in_seconds(v)) and _in_seconds(v) <= LONGEST_TIME,
+        "seconds from 0 on, or a timedelta",
+    ),
+}
+
+
+def check(task: str, **options: object) -> None:
+    """Raise TaskError for a value that an option can't have."""
+    for option, value in options.items():
+        fits, need = RULES[option]
+        if not fits(value):
+            raise TaskError(f"task {task}: {option}={value!r} won't do: give {need}")
+
+
+def check_name(task: str) -> str:
+    """The name of a task, if it can be one. Raises TaskError."""
+    check(repr(task), name=task)
+    return task
+
+
+def _in_seconds(value: Any) -> Any:
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked for with a job, besides its arguments."""
+
+    task: str
+    queue: str = "default"
+    priority: int = 0
+    run_at: datetime | None = None
+    #: Seconds from the moment it is enqueued, by the server's clock.
+    delay: float | None = None
+    #: JSON: what differs from the task's own retries and timeout.
+    options: str | None = None
+
+    def changed(
+        self,
+        *,
+        queue: str | None,
+        priority: int | None,
+        run_at: datetime | None,
+        delay: float | timedelta | None,
+        retries: int | None,
+        timeout: float | None,
+    ) -> "Order":
+        """This order with what is not None. Raises TaskError for what won't do."""
+        given: dict[str, Any] = {
+            "queue": queue,
+            "priority": priority,
+            "run_at": run_at,
+            "delay": delay,
+            "retries": retries,
+            "timeout": timeout,
+        }
+        given = {name: value for name, value in given.items() if value is not None}
+        check(self.task, **given)
+        if run_at is not None and delay is not None:
+            raise TaskError(f"task {self.task}: give run_at or delay, not both")
+        if "delay" in given:
+            given["delay"] = float(_in_seconds(delay))
+        own = {name: given.pop(name) for name in ("retries", "timeout") if name in given}
+        if own:
+            given["options"] = msgspec.json.encode(own).decode()
+        return replace(self, **given)

@@ -1,0 +1,129 @@
+"""Tasks: functions that can be called as before, or enqueued as jobs."""
+
+import functools
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Generic, ParamSpec, TypeVar, cast
+
+from wsup.enqueue import Client, Connection, Enqueuer
+from wsup.errors import ResultError
+from wsup.job import Job
+from wsup.options import Backoff, Order
+from wsup.signature import Signature
+from wsup.values import Unfit, to_json
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class BaseTask(Enqueuer[P, R]):
+    """What tasks have in common, whether their function is a plain or an async one."""
+
+    is_async: ClassVar[bool]
+
+    def __init__(
+        self,
+        function: Callable[P, Any],
+        client: Client,
+        *,
+        name: str,
+        queue: str,
+        priority: int,
+        retries: int,
+        backoff: Backoff,
+        timeout: float | None,
+    ) -> None:
+        # First, for it also copies the function's own attributes.
+        functools.update_wrapper(cast("Callable[P, Any]", self), function)
+        self.function = function
+        self.name = name
+        self.queue = queue
+        self.priority = priority
+        #: How many failed attempts are followed by another one …
+        self.retries = retries
+        #: … and after which wait.
+        self.backoff = backoff
+        #: Seconds that an attempt may take.
+        self.timeout = timeout
+        super().__init__(Signature(name, function), Order(name, queue, priority), client)
+
+    def options(
+        self,
+        *,
+        queue: str | None = None,
+        priority: int | None = None,
+        run_at: datetime | None = None,
+        delay: float | timedelta | None = None,
+        retries: int | None = None,
+        timeout: float | None = None,
+        connection: Connection | None = None,
+    ) -> Enqueuer[P, R]:
+        """The same task with other options: `task.options(delay=60).enqueue(...)`.
+
+        `run_at` needs a time zone; `delay` and `timeout` are in seconds. None leaves what the task
+        has. With `connection`, a psycopg one, jobs are enqueued in the transaction that it is in,
+        and exist only if that is committed. Raises TaskError for a value that won't do.
+        """
+        order = self._order.changed(
+            queue=queue,
+            priority=priority,
+            run_at=run_at,
+            delay=delay,
+            retries=retries,
+            timeout=timeout,
+        )
+        return Enqueuer(self._signature, order, self._client, connection)
+
+    def job(self, id: int) -> Job[R]:
+        """A handle on a job of this task."""
+        return Job(id, self._reader)
+
+    # what the subworkers need -------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Resolve the annotations now. Raises TaskError for one that JSON can't be turned into."""
+        self._signature.prepare()
+
+    def call(self, args: str) -> Any:
+        """Call the function with arguments out of a JSON object. Raises ArgumentsError."""
+        return self._signature.call(args)
+
+    def encode(self, result: Any) -> bytes | None:
+        """A result as JSON; None for None. Raises ResultError if JSON can't carry it."""
+        if result is None:
+            return None
+        try:
+            return to_json(result)
+        except Unfit as error:
+            raise ResultError(
+                f"task {self.name}: result{error.where}: {error.what}; return what JSON can carry"
+            ) from None
+
+    def backoff_seconds(self, attempt: int) -> float:
+        """How long to wait after failed attempt number `attempt`, from 1."""
+        return self.backoff.seconds(attempt)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+
+class Task(BaseTask[P, R], Generic[P, R]):
+    """A task made of a plain function."""
+
+    is_async = False
+    function: Callable[P, R]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function here and now."""
+        return self.function(*args, **kwargs)
+
+
+class AsyncTask(BaseTask[P, R], Generic[P, R]):
+    """A task made of an async function."""
+
+    is_async = True
+    function: Callable[P, Coroutine[Any, Any, R]]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        """Call the function here; it runs as it is awaited."""
+        return self.function(*args, **kwargs)
