@@ -28,6 +28,10 @@ NONE_NAMED = (
     "no database is named: use --database, WSUP_DATABASE, database = … in wsup.toml, "
     "or libpq's PGHOST and the like (or pip install 'wsup[embedded]': wsup start then runs its own)"
 )
+EMBEDDED_DOWN = (
+    f"no database is named, and the embedded one in {EMBEDDED_ROOT} is down: "
+    "it runs while wsup start does; or name one with --database or WSUP_DATABASE"
+)
 #: What libpq says that can't contain a piece of a password.
 _HARMLESS = re.compile(r'invalid (?:connection option|URI query parameter:) "[a-z_]+"')
 
@@ -43,10 +47,10 @@ def resolve(database: str | None, file: Path | None = None) -> str:
     named = _named(database, file)
     if named is not None:
         return named
-    with_embedded = _embedded_dsn(EMBEDDED_ROOT)
-    if with_embedded is None:
-        raise ConfigError(NONE_NAMED)
-    return with_embedded
+    running = _embedded_dsn(EMBEDDED_ROOT)
+    if running is not None:
+        return running
+    raise ConfigError(EMBEDDED_DOWN if _was_embedded(EMBEDDED_ROOT) else NONE_NAMED)
 
 
 def resolve_or_embed(
@@ -110,6 +114,15 @@ def _embedded_dsn(root: Path) -> str | None:
         return server.dsn if server.running() else None
     except EmbeddedError as error:
         raise DatabaseError(str(error)) from error
+
+
+def _was_embedded(root: Path) -> bool:
+    """Has an embedded server ever run for `root`?"""
+    if not root.is_dir():
+        return False
+    from .embedded import EmbeddedServer
+
+    return EmbeddedServer(root).data_dir.exists()
 
 
 def checked(dsn: str) -> str:

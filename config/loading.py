@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,8 @@ PREFIX = "WSUP_"
 #: Variables of ours that are no settings.
 OTHER_VARIABLES = frozenset({"WSUP_CONFIG"})
 DEFAULT_RUN_DIR = ".wsup"
+#: How alike two names must be for one to be taken for the other misspelt, from 0 to 1.
+LIKENESS_OF_KEYS, LIKENESS_OF_VARIABLES = 0.6, 0.75
 
 logger = logging.getLogger(__name__)
 
@@ -107,8 +109,8 @@ def _from_env(env: Mapping[str, str]) -> dict[str, Given]:
         if name in keys():
             text = f"{variable}={_shown(name, value)}"
             given[name] = Given(value, "environment", text)
-        # Not an error: the variable may be the user's own.
-        elif near := _nearest(name, keys()):
+        # Not an error: the variable may be the user's own, unless it is very near.
+        elif near := _nearest(name, LIKENESS_OF_VARIABLES):
             logger.warning(
                 "%s is not a setting: did you mean %s%s?", variable, PREFIX, near.upper()
             )
@@ -172,13 +174,14 @@ def _converted(key: Key, given: Given) -> Any:
 def _refuse_unknown(name: str, text: str) -> None:
     if name in keys():
         return
-    near = _nearest(name, keys())
+    near = _nearest(name, LIKENESS_OF_KEYS)
     remedy = f"did you mean {near}?" if near else f"the settings are {', '.join(keys())}"
     raise ConfigError(f"{text}: no such setting: {remedy}")
 
 
-def _nearest(name: str, known: Iterable[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(name.lower().replace("-", "_"), known, 1)), None)
+def _nearest(name: str, likeness: float) -> str | None:
+    name = name.lower().replace("-", "_")
+    return next(iter(difflib.get_close_matches(name, keys(), 1, likeness)), None)
 
 
 def _shown(name: str, value: object, *, quoted: bool = False) -> str:

@@ -63,7 +63,7 @@ async def aconnect(
 
 def explain(error: psycopg.Error, *, lost: bool = False) -> DatabaseError:
     """An error of the database's as one of ours. `lost`: the connection broke meanwhile."""
-    text = _one_line(error)
+    text = error.diag.message_primary or _one_line(error)
     if lost:
         return ConnectionLost(f"{ConnectionLost.__doc__} ({text})")
     if isinstance(error, NO_SCHEMA):

@@ -14,9 +14,9 @@ from ..sql.source import PostgresSource, SourceLost
 
 log = logging.getLogger("wsup.sleep")
 
-#: Seconds between looks while a writer from before is in flight: doubling from first to last, and
-#: never more than a tenth of the time that has passed.
-LOOK_FIRST, LOOK_LAST, LOOK_SHARE = 0.001, 1.0, 0.1
+#: Seconds between looks while a writer from before is in flight: doubling from first to patient;
+#: then a tenth of the time that has passed, up to the last, for a writer may stay open for hours.
+LOOK_FIRST, LOOK_PATIENT, LOOK_LAST, LOOK_SHARE = 0.001, 0.064, 1.0, 0.1
 #: Seconds between looks while nobody can notify this supervisor.
 DEAF_SECONDS = 0.5
 
@@ -37,54 +37,72 @@ class Sleep:
         self._on_wake = on_wake
         self._on_due = on_due
         self.queues: Sequence[str] = ()
-        #: The database has been told that this supervisor sleeps.
+        #: The database may think that this supervisor sleeps.
         self.asleep = False
-        self._falling: asyncio.Task[None] | None = None
+        #: Counts the times of falling asleep; even while awake, odd while it is wanted to sleep.
+        self._round = 0
+        self._stir = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
         """There was nothing more to pull."""
-        if self._falling is None:
-            self._falling = asyncio.get_running_loop().create_task(self._fall())
+        self._round += 2 if self._round % 2 else 1
+        self._stir.set()
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
 
     def wake(self) -> None:
-        """There may be something to pull. Idempotent."""
-        if self._falling is not None:
-            self._falling.cancel()
-            self._falling = None
+        """There may be something to pull. Idempotent.
+
+        A statement under way is not cancelled, which would cost more than to wait for it.
+        """
+        self.stop()
         self._on_wake()
 
     def stop(self) -> None:
-        if self._falling is not None:
-            self._falling.cancel()
-            self._falling = None
+        """Don't fall asleep after all. Idempotent."""
+        self._round += self._round % 2
+        self._stir.set()
 
-    async def _fall(self) -> None:
+    async def _run(self) -> None:
         try:
-            self.asleep = True  # also if the reply is lost: then the flag is there all the same
-            await self._source.sleep(self.queues, self._poll)
-            await self._look_until_quiet()
+            fell = 0
+            while self._round % 2 and fell != self._round:
+                fell = self._round
+                await self._fall(fell)
         except SourceLost as error:
             log.debug("while going to sleep: %s", error)
+        finally:
+            self._task = None
 
-    async def _look_until_quiet(self) -> None:
+    async def _fall(self, fell: int) -> None:
+        self.asleep = True  # also if the reply is lost: then the word may be there all the same
+        await self._source.sleep(self.queues, self._poll)
         loop = asyncio.get_running_loop()
-        began = loop.time()
-        pause = LOOK_FIRST
-        look = await self._source.look(self.queues)
-        suspects = set(look.writers)
-        while True:
+        began, pause = loop.time(), LOOK_FIRST
+        suspects: set[str] | None = None
+        while fell == self._round:
+            look = await self._source.look(self.queues)
+            if fell != self._round:
+                return
             if look.ready:
-                self._falling = None
-                self._on_wake()
+                self.wake()
                 return
             self._on_due(look.next_due)
-            suspects &= set(look.writers)
-            if self._hears() and not suspects:
-                return
+            suspects = set(look.writers) if suspects is None else suspects & set(look.writers)
             if suspects:
-                await asyncio.sleep(pause)
-                pause = min(LOOK_LAST, max(2 * pause, LOOK_SHARE * (loop.time() - began)))
-                pause = min(pause, max(LOOK_SHARE * (loop.time() - began), 0.064))
+                await self._wait(pause)
+                patience = max(LOOK_PATIENT, LOOK_SHARE * (loop.time() - began))
+                pause = min(2 * pause, patience, LOOK_LAST)
+            elif self._hears():
+                return
             else:
-                await asyncio.sleep(DEAF_SECONDS)
-            look = await self._source.look(self.queues)
+                await self._wait(DEAF_SECONDS)
+
+    async def _wait(self, seconds: float) -> None:
+        self._stir.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stir.wait()
+        except TimeoutError:
+            pass

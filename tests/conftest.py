@@ -36,7 +36,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield embedded.dsn
     finally:
         embedded.stop()
-        shutil.rmtree(embedded.data_dir.parent, ignore_errors=True)
+        for folder in (embedded.data_dir.parent, embedded.socket_dir):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -106,6 +106,8 @@ class App:
 
         def register(function: Callable[..., Any]) -> AnyTask:
             label = _name(function) if name is None else check_name(name)
+            if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+                raise TaskError(f"task {label}: a generator can't be a task: return a list instead")
             check(
                 label,
                 queue=queue,

@@ -36,9 +36,7 @@ def test_a_killed_subworker_costs_one_attempt_of_one_job(
         victim = enqueue(connection, "die_once", path=str(tmp_path / "died"))
         others = [enqueue(connection, "count", path=str(ledger)) for _ in range(50)]
     assert finished(connection, victim) == ["failed"]
-    assert failures(connection, victim) == [
-        (1, "SubworkerDied", "subworker died: SIGKILL", False)
-    ]
+    assert failures(connection, victim) == [(1, "SubworkerDied", "subworker died: SIGKILL", False)]
     assert set(finished(connection, *others)) == {"succeeded"}
     ran = Counter(int(line.split()[0]) for line in lines(ledger))
     assert ran == Counter(others)  # each exactly once
@@ -69,9 +67,7 @@ def test_an_idle_subworker_is_replaced(supervisor: Supervisor) -> None:
     )
 
 
-def test_the_templates_death_costs_nothing(
-    supervisor: Supervisor, connection: Connection
-) -> None:
+def test_the_templates_death_costs_nothing(supervisor: Supervisor, connection: Connection) -> None:
     def imported_by() -> int:
         job = enqueue(connection, "where")
         finished(connection, job)

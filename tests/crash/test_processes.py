@@ -1,6 +1,5 @@
 """Who is whose parent, what is imported where, and what is left when all is over."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,12 +49,12 @@ def test_subworkers_are_the_supervisors_children(
 
 
 def test_nothing_is_left_after_a_stop(supervisor: Supervisor, connection: Connection) -> None:
-    shared_before = set(os.listdir("/dev/shm"))
+    shared_before = set(Path("/dev/shm").iterdir())
     pids = supervisor.subworker_pids()
     finished(connection, *[enqueue(connection, "noop") for _ in range(20)])
     assert supervisor.stop() == 0
     assert not any(alive(pid) for pid in pids)
-    assert set(os.listdir("/dev/shm")) <= shared_before
+    assert set(Path("/dev/shm").iterdir()) <= shared_before
     assert list((supervisor.folder / "run").iterdir()) == []
     left = connection.execute(
         "SELECT (SELECT count(*) FROM wsup.supervisor), (SELECT count(*) FROM wsup.claim),"

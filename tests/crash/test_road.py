@@ -76,9 +76,7 @@ def test_messages_larger_than_the_ring_pass(
     assert row == (size + 2,)
 
 
-def test_what_tasks_print_corrupts_nothing(
-    supervisor: Supervisor, connection: Connection
-) -> None:
+def test_what_tasks_print_corrupts_nothing(supervisor: Supervisor, connection: Connection) -> None:
     jobs = [enqueue(connection, "talk") for _ in range(10)]
     assert finished(connection, *jobs) == ["succeeded"] * 10
 
@@ -97,9 +95,7 @@ def test_an_unknown_task_waits_for_a_host_that_knows_it(
     assert row == (True, True)
 
 
-def test_time_outs_end_sync_and_async_tasks(
-    supervisor: Supervisor, connection: Connection
-) -> None:
+def test_time_outs_end_sync_and_async_tasks(supervisor: Supervisor, connection: Connection) -> None:
     jobs = [enqueue(connection, "slow"), enqueue(connection, "slow_async")]
     assert finished(connection, *jobs) == ["failed", "failed"]
     for job in jobs:
@@ -122,9 +118,7 @@ def test_async_jobs_run_beside_each_other(
 
 
 def test_scheduled_jobs_start_when_due(supervisor: Supervisor, connection: Connection) -> None:
-    row = connection.execute(
-        "SELECT wsup.enqueue('noop', delay => interval '300 ms')"
-    ).fetchone()
+    row = connection.execute("SELECT wsup.enqueue('noop', delay => interval '300 ms')").fetchone()
     assert row is not None
     assert state(connection, row[0]) == "waiting"
     assert finished(connection, row[0]) == ["succeeded"]

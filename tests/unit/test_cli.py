@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from wsup.cli import main, systemd
+from wsup.cli import main
 from wsup.config import database as chosen
 from wsup.config.database import LIBPQ_VARIABLES
 from wsup.config.loading import load
@@ -132,6 +132,21 @@ def test_start_hands_over_settings_and_a_way_to_read_them_again(runs: list[Any])
     assert (reload().subworkers, reload().batch) == (3, 9)
 
 
+def test_start_tells_the_tasks_which_database_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+
+    def run(*_: object) -> int:
+        told.append(subprocess.check_output(["printenv", "WSUP_DATABASE"], text=True))
+        return 0
+
+    monkeypatch.setattr(supervisor, "run", run)
+    assert wsup("start", "--app", "a:b", "--database", "dbname=x").exit_code == 0
+    monkeypatch.setenv("WSUP_DATABASE", "dbname=y")
+    assert wsup("start", "--app", "a:b", "--database", "dbname=z").exit_code == 0
+    assert told == ["dbname=x\n", "dbname=z\n"]
+    assert os.environ["WSUP_DATABASE"] == "dbname=y"
+
+
 def test_start_without_a_place_for_its_pid_file(runs: list[Any]) -> None:
     Path("file").touch()
     start = ["start", "--app", "a:b", "--database", "dbname=x", "--run-dir"]
@@ -184,59 +199,6 @@ def test_config_check() -> None:
     assert result.stdout == "the settings are right; database: host=h password=***\n"
     assert "hots" in complaint("config", "check", "--database", "hots=h")
     assert "there is no such file" in complaint("config", "check", "--config", "x.toml")
-
-
-# systemd ------------------------------------------------------------------------------------------
-
-
-def unit(*args: str) -> dict[str, str]:
-    result = wsup("systemd-unit", *args)
-    assert result.exit_code == 0, result.output
-    assert "@" not in result.stdout
-    lines = (line.partition("=") for line in result.stdout.splitlines() if line[:1].isalpha())
-    return {key: value for key, _, value in lines}
-
-
-def test_the_unit_is_filled_in(tmp_path: Path) -> None:
-    lines = unit("--app", "a.b:c", "--user", "www-data")
-    assert lines["User"] == "www-data"
-    assert lines["WorkingDirectory"] == str(tmp_path)
-    assert lines["ExecStart"].endswith(" start --app a.b:c")
-    assert Path(lines["ExecStart"].split()[0]).is_absolute()
-    assert lines["TimeoutStopSec"] == "45"
-    assert lines["KillMode"] == "mixed"
-
-
-def test_the_unit_of_another_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "a 100% b"
-    folder.mkdir()
-    (folder / "wsup.toml").write_text('app = "a:b"\ngrace = 60')
-    lines = unit("--dir", str(folder))
-    assert lines["WorkingDirectory"] == f"{tmp_path}/a 100%% b"
-    assert lines["ExecStart"].endswith(" start")
-    assert lines["TimeoutStopSec"] == "75"
-    lines = unit("--config", str(folder / "wsup.toml"))
-    assert lines["ExecStart"].endswith(f' --config "{tmp_path}/a 100%% b/wsup.toml"')
-
-
-@pytest.mark.parametrize(
-    ("version", "reload"), [(253, None), (252, "/bin/kill -HUP $MAINPID"), (None, "/bin/kill")]
-)
-def test_the_unit_fits_this_systemd(
-    version: int | None, reload: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(systemd, "_systemd_version", lambda: version)
-    lines = unit("--app", "a:b")
-    if reload is None:
-        assert lines["Type"] == "notify-reload"
-        assert "ExecReload" not in lines
-    else:
-        assert lines["Type"] == "notify"
-        assert lines["ExecReload"].startswith(reload)
-
-
-def test_the_unit_of_no_app_is_printed_with_a_remark() -> None:
-    assert "no app is named" in wsup("systemd-unit").stderr
 
 
 # demo ---------------------------------------------------------------------------------------------

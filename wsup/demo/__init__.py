@@ -1,1 +1,1 @@
-"""`wsup demo`: a real job for every source file of the standard library."""
+"""`wsup demo`: a real job for every source file of the standard library. It starts in run.py."""

@@ -1,0 +1,2 @@
+-- … and nothing left for the disk to do.
+CHECKPOINT;

@@ -1,0 +1,1 @@
+DROP DATABASE compared WITH (FORCE);

@@ -1,0 +1,1 @@
+DROP DATABASE measured WITH (FORCE);

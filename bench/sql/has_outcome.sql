@@ -1,0 +1,1 @@
+SELECT EXISTS (SELECT FROM wsup.outcome WHERE job = %s)

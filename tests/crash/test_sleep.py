@@ -1,0 +1,70 @@
+"""An idle system: woken at once, and near to silent."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from running import Supervisor, enqueue, finished, state, until
+
+Connection = psycopg.Connection[Any]
+
+
+def asleep(connection: Connection) -> bool:
+    row = connection.execute("SELECT count(*) FROM wsup.sleeper").fetchone()
+    return row == (1,)
+
+
+def test_a_job_of_a_transaction_that_was_open_before_is_found(
+    make_supervisor: Callable[..., Supervisor],
+    connection: Connection,
+    database: str,
+    tmp_path: Path,
+) -> None:
+    """Its writer saw nobody sleep, and so called nobody; the sleeper, which can't see the job yet,
+    must look again until that writer has ended."""
+    make_supervisor("--subworkers", "1", "--poll", "60").start()
+    started, go = tmp_path / "started", tmp_path / "go"
+    busy = enqueue(connection, "wait_for_file", path=str(go), started=str(started))
+    until(started.exists)
+    until(lambda: not asleep(connection))
+    with psycopg.connect(database) as writer:
+        job = enqueue(writer, "noop")
+        go.touch()
+        assert finished(connection, busy) == ["succeeded"]
+        until(lambda: asleep(connection))
+        writer.commit()
+    assert finished(connection, job, patience=5) == ["succeeded"]
+
+
+def test_a_rolled_back_job_never_runs(
+    supervisor: Supervisor, connection: Connection, database: str
+) -> None:
+    with psycopg.connect(database) as writer:
+        job = enqueue(writer, "noop")
+        writer.rollback()
+    assert finished(connection, enqueue(connection, "noop")) == ["succeeded"]
+    assert state(connection, job) is None
+
+
+def test_an_idle_supervisor_is_silent(
+    make_supervisor: Callable[..., Supervisor], connection: Connection, database: str
+) -> None:
+    """Under 30 statements a minute: counted over some seconds by the server's own statistics."""
+    connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    make_supervisor("--subworkers", "2").start()
+    finished(connection, enqueue(connection, "noop"))
+    until(lambda: asleep(connection))
+
+    def calls() -> int:
+        row = connection.execute(
+            "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements"
+            " WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            "   AND query NOT LIKE '%pg_stat_statements%' AND query LIKE '%wsup.%'"
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    before = calls()
+    time.sleep(6)  # what is measured is that nothing happens
+    assert calls() - before <= 3

@@ -1,0 +1,81 @@
+"""The statements of the road, called by hand: a supervisor's SQL without the supervisor."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import psycopg
+
+from wsup.sql.settlement import Ended, Entry, PutOff, Refusal
+from wsup.sql.source import PostgresSource, Row
+
+T = TypeVar("T")
+Connection = psycopg.Connection[Any]
+
+
+def fill(connection: Connection, n: int, queue: str = "default", priority: int = 0) -> list[int]:
+    """Enqueue `n` jobs in one statement; returns their ids."""
+    rows = connection.execute(
+        "INSERT INTO wsup.job (task, queue, priority) SELECT 'noop', %s, %s"
+        "  FROM generate_series(1, %s) RETURNING id",
+        [queue, priority, n],
+    )
+    return [row[0] for row in rows]
+
+
+def pull(
+    connection: Connection, n: int, queues: Sequence[str] = ("default",), supervisor: int = 1
+) -> list[Row]:
+    return connection.execute(
+        "SELECT * FROM wsup.pull(%s, %s, %s)", [supervisor, list(queues), n]
+    ).fetchall()
+
+
+def succeeded(row: Row, result: bytes | None = None) -> Entry:
+    return Entry(Ended(row[0], row[1], row[2], 0.001, result), 0)
+
+
+def failed(row: Row, retry_after: float | None = None) -> Entry:
+    return Entry(Refusal(row[0], row[1], row[2], 0.001, retry_after, "E", "m", None), 0)
+
+
+def put_off(row: Row, delay: float | None = None) -> Entry:
+    return Entry(PutOff(row[0], row[1], row[2], delay), 0)
+
+
+def with_source(database: str, work: Callable[[PostgresSource], Awaitable[T]]) -> T:
+    """Do something with a connected source of supervisor 1."""
+
+    async def run() -> T:
+        source = PostgresSource(database)
+        await source.connect()
+        source.supervisor = 1
+        try:
+            return await work(source)
+        finally:
+            await source.close()
+
+    return asyncio.run(run())
+
+
+def settle(database: str, *entries: Entry) -> int:
+    """Commit entries as supervisor 1; returns how many were refused."""
+
+    async def work(source: PostgresSource) -> int:
+        return (await source.turn(entries, None)).refused
+
+    return with_source(database, work)
+
+
+def places(connection: Connection, job: int) -> list[str]:
+    """Everywhere a job stands; of the states of a job, exactly one must hold."""
+    rows = connection.execute(
+        """
+        SELECT 'ready' FROM wsup.ready WHERE job = %(job)s
+        UNION ALL SELECT 'waiting' FROM wsup.waiting WHERE job = %(job)s
+        UNION ALL SELECT 'claimed' FROM wsup.claim WHERE jobs @> %(job)s::bigint
+        UNION ALL SELECT state::text FROM wsup.outcome WHERE job = %(job)s
+        """,
+        {"job": job},
+    )
+    return [row[0] for row in rows]

@@ -1,0 +1,117 @@
+"""How an attempt's end is put into words, whatever the task does."""
+
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from wsup import App, Cancel, Retry, Snooze, current_job
+from wsup.subworkers import wire
+from wsup.subworkers.attempt import Attempts
+from wsup.subworkers.board import Board, board_bytes
+
+app = App()
+
+
+@pytest.fixture
+def attempts() -> Iterator[Attempts]:
+    before = signal.getsignal(signal.SIGALRM)
+    yield Attempts(app, Board(memoryview(bytearray(board_bytes(2)))), 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def run(
+    attempts: Attempts, work: Callable[..., Any], *, attempt: int = 1, **options: Any
+) -> wire.Report:
+    name = f"t{len(app.tasks)}"
+    app.task(name=name, **options)(work)
+    return attempts.run_sync(wire.Job(1, 2, attempt, name, "default", "{}"))
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("not even this")
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def work() -> None:
+        raise error
+
+    return work
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("v"), SystemExit(3), KeyboardInterrupt(), GeneratorExit(), BaseException("b")],
+)
+def test_whatever_is_raised_fails_the_attempt(attempts: Attempts, error: BaseException) -> None:
+    report = run(attempts, raising(error))
+    assert isinstance(report, wire.Failed)
+    assert report.type == type(error).__name__
+    assert report.retry_after is None
+
+
+def test_an_exception_that_cannot_be_printed_is_still_told(attempts: Attempts) -> None:
+    report = run(attempts, raising(Unprintable()))
+    assert isinstance(report, wire.Failed)
+    assert "RuntimeError was raised while printing it" in report.message
+
+
+def test_texts_are_fit_for_the_database(attempts: Attempts) -> None:
+    report = run(attempts, raising(ValueError("nul \0, lone \ud800, " + "long" * 10_000)))
+    assert isinstance(report, wire.Failed)
+    assert "nul \\0, lone \\ud800" in report.message
+    assert len(report.message) < 11_000
+    report.message.encode()
+
+
+def test_the_traceback_begins_with_the_users_code(attempts: Attempts) -> None:
+    report = run(attempts, raising(ValueError("v")))
+    assert isinstance(report, wire.Failed)
+    assert report.traceback is not None
+    assert "in work" in report.traceback
+    assert "subworkers/attempt.py" not in report.traceback
+
+
+def test_verdicts(attempts: Attempts) -> None:
+    assert isinstance(run(attempts, raising(Cancel("no"))), wire.Cancelled)
+    snoozed = run(attempts, raising(Snooze(3)))
+    assert isinstance(snoozed, wire.Snoozed)
+    assert snoozed.delay == 3
+    retried = run(attempts, raising(Retry(after=7)), retries=1)
+    assert isinstance(retried, wire.Failed)
+    assert retried.retry_after == 7
+    assert retried.traceback is None
+
+
+def test_retries_are_bounded(attempts: Attempts) -> None:
+    for attempt, again in ((1, True), (2, True), (3, False)):
+        report = run(attempts, raising(ValueError()), attempt=attempt, retries=2)
+        assert isinstance(report, wire.Failed)
+        assert (report.retry_after is not None) is again
+
+
+def test_a_jobs_own_options_win(attempts: Attempts) -> None:
+    app.task(name="stubborn", retries=0)(raising(ValueError()))
+    job = wire.Job(1, 2, 1, "stubborn", "default", "{}", '{"retries": 1}')
+    report = attempts.run_sync(job)
+    assert isinstance(report, wire.Failed)
+    assert report.retry_after is not None
+
+
+def test_an_unknown_task_is_told(attempts: Attempts) -> None:
+    report = attempts.run_sync(wire.Job(1, 2, 1, "nobody", "default", "{}"))
+    assert report == wire.Unknown(1, 2, 1, "nobody")
+
+
+def test_the_current_job_is_known_inside_only(attempts: Attempts) -> None:
+    def work() -> list[object]:
+        job = current_job()
+        return [job.id, job.attempt, job.queue, job.deadline is not None]
+
+    report = run(attempts, work, timeout=60)
+    assert isinstance(report, wire.Succeeded)
+    assert report.result == b'[2,1,"default",true]'
+    with pytest.raises(LookupError, match="inside a running task"):
+        current_job()

@@ -1,0 +1,71 @@
+"""`wsup systemd-unit`: a unit that fits this machine and this app."""
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from wsup.cli import main, systemd
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty folder, and nothing in the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("WSUP_")]:
+        monkeypatch.delenv(name)
+
+
+def wsup(*args: str) -> Result:
+    return CliRunner().invoke(main, args, prog_name="wsup")
+
+
+def unit(*args: str) -> dict[str, str]:
+    result = wsup("systemd-unit", *args)
+    assert result.exit_code == 0, result.output
+    assert "@" not in result.stdout
+    lines = (line.partition("=") for line in result.stdout.splitlines() if line[:1].isalpha())
+    return {key: value for key, _, value in lines}
+
+
+def test_the_unit_is_filled_in(tmp_path: Path) -> None:
+    lines = unit("--app", "a.b:c", "--user", "www-data")
+    assert lines["User"] == "www-data"
+    assert lines["WorkingDirectory"] == str(tmp_path)
+    assert lines["ExecStart"].endswith(" start --app a.b:c")
+    assert Path(lines["ExecStart"].split()[0]).is_absolute()
+    assert lines["TimeoutStopSec"] == "45"
+    assert lines["KillMode"] == "mixed"
+
+
+def test_the_unit_of_another_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "a 100% b"
+    folder.mkdir()
+    (folder / "wsup.toml").write_text('app = "a:b"\ngrace = 60')
+    lines = unit("--dir", str(folder))
+    assert lines["WorkingDirectory"] == f"{tmp_path}/a 100%% b"
+    assert lines["ExecStart"].endswith(" start")
+    assert lines["TimeoutStopSec"] == "75"
+    lines = unit("--config", str(folder / "wsup.toml"))
+    assert lines["ExecStart"].endswith(f' --config "{tmp_path}/a 100%% b/wsup.toml"')
+
+
+@pytest.mark.parametrize(
+    ("version", "reload"), [(253, None), (252, "/bin/kill -HUP $MAINPID"), (None, "/bin/kill")]
+)
+def test_the_unit_fits_this_systemd(
+    version: int | None, reload: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(systemd, "_systemd_version", lambda: version)
+    lines = unit("--app", "a:b")
+    if reload is None:
+        assert lines["Type"] == "notify-reload"
+        assert "ExecReload" not in lines
+    else:
+        assert lines["Type"] == "notify"
+        assert lines["ExecReload"].startswith(reload)
+
+
+def test_the_unit_of_no_app_is_printed_with_a_remark() -> None:
+    assert "no app is named" in wsup("systemd-unit").stderr
