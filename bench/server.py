@@ -37,7 +37,7 @@ class Server:
     def __enter__(self) -> Self:
         try:
             self._embedded.start()
-            with self.connect() as connection:
+            with self.connect("template1") as connection:
                 connection.execute(statement("prepare_server"), prepare=False)
         except BaseException:
             self.close()

@@ -4,6 +4,7 @@ WsupError
 └── UsageError              a wrong flag, key, value, name: one line, exit code 2
     ├── ConfigError         … in a setting, wherever it came from
     └── DatabaseError       … with the database that the settings name
+        └── Unreachable     … it can't be connected to, now
 """
 
 
@@ -24,3 +25,7 @@ class ConfigError(UsageError):
 
 class DatabaseError(UsageError):
     """The database can't be used."""
+
+
+class Unreachable(DatabaseError):
+    """The database can't be connected to."""

@@ -7,7 +7,7 @@ import psycopg
 from psycopg import conninfo
 from psycopg.rows import TupleRow
 
-from ..config.errors import DatabaseError
+from ..config.errors import DatabaseError, Unreachable
 from ..config.redaction import redacted as redact
 
 __all__ = ["ConnectionLost", "aconnect", "connect", "explain", "redact"]
@@ -88,9 +88,9 @@ def _parameters(dsn: str, application_name: str) -> dict[str, Any]:
     return unset | given | {"client_encoding": "UTF8"}
 
 
-def _unreachable(dsn: str, error: psycopg.Error) -> DatabaseError:
+def _unreachable(dsn: str, error: psycopg.Error) -> Unreachable:
     where = redact(dsn) or "what the PG* variables say"
-    return DatabaseError(f"can't connect to {where}: {_one_line(error)}")
+    return Unreachable(f"can't connect to {where}: {_one_line(error)}")
 
 
 def _one_line(error: psycopg.Error) -> str:

@@ -71,7 +71,7 @@ class Pool:
     """Connections for threads and for event loops, opened when they are needed.
 
     Safe to use from any thread, and after a fork by the child as by the parent. `dsn` is asked
-    once, at the first use.
+    at the first use.
     """
 
     def __init__(self, dsn: Callable[[], str]) -> None:
@@ -117,6 +117,7 @@ class Pool:
 
         The pool opens new ones if it is used again.
         """
+        self._dsn = None
         _clear(self._threads, self._loops)
 
     @contextmanager

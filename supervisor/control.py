@@ -26,13 +26,16 @@ class ControlSocket:
 
     async def start(self) -> None:
         self._path.unlink(missing_ok=True)
+        # By way of the folder's descriptor: a socket's path may have 107 bytes only.
+        folder = os.open(self._path.parent, os.O_PATH | os.O_DIRECTORY)
         before = os.umask(0o177)  # the socket must be 0600 from its first moment on
         try:
             self._server = await asyncio.start_unix_server(
-                self._serve, path=str(self._path), limit=_LONGEST
+                self._serve, path=f"/proc/self/fd/{folder}/{self._path.name}", limit=_LONGEST
             )
         finally:
             os.umask(before)
+            os.close(folder)
 
     async def stop(self) -> None:
         server, self._server = self._server, None

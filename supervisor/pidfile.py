@@ -3,9 +3,13 @@
 import fcntl
 import json
 import os
+import time
 from pathlib import Path
 
 from ..config.errors import UsageError
+
+#: Seconds to wait for the lock: who only asks whether a supervisor lives holds it for an instant.
+PROBE_SECONDS = 0.2
 
 
 class AlreadyRunning(UsageError):
@@ -25,15 +29,13 @@ class PidFile:
         """Raises AlreadyRunning, naming who holds it; OSError if the directory can't be written."""
         self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked_within(fd, PROBE_SECONDS):
             holder = _parse(os.pread(fd, 4096, 0)).get("pid", "unknown")
             os.close(fd)
             raise AlreadyRunning(
                 f"{self.path}: the supervisor with pid {holder} already runs here; stop it with "
                 "`wsup stop`, or give this one a --run-dir of its own"
-            ) from None
+            )
         if not self._is_current(fd):  # its holder removed it while we opened it: once more
             os.close(fd)
             return self.take()
@@ -59,6 +61,19 @@ class PidFile:
             self.path.unlink(missing_ok=True)
             os.close(self._fd)
             self._fd = -1
+
+
+def _locked_within(fd: int, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        else:
+            return True
 
 
 def _parse(content: bytes) -> dict[str, object]:

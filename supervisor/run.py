@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import uvloop
 
-from ..config.errors import ConfigError, DatabaseError, UsageError
+from ..config.errors import ConfigError, DatabaseError, Unreachable, UsageError
 from ..config.settings import Settings
 from ..sql.connect import connect, redact
 from ..sql.migrate import check
@@ -57,8 +57,8 @@ def first_connection(dsn: str, tries: int) -> None:
             with connect(dsn) as connection:
                 check(connection)
             return
-        except DatabaseError as error:
-            if attempt == tries or not isinstance(error.__cause__, psycopg.OperationalError):
+        except Unreachable as error:
+            if attempt == tries:
                 raise
             pause = min(5.0, 0.25 * 2**attempt)
             log.warning("try %d of %d: %s; again in %.1f s", attempt, tries, error, pause)

@@ -47,18 +47,21 @@ class Supervisor:
             text=True,
             errors="replace",
         )
-        threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
+        self.lines = []
+        threading.Thread(
+            target=self._listen, args=(self.process, self.lines), daemon=True
+        ).start()
         return self
 
-    def _listen(self, process: "subprocess.Popen[str]") -> None:
+    def _listen(self, process: "subprocess.Popen[str]", lines: list[str]) -> None:
         assert process.stdout is not None
         with process.stdout as output:
             for line in output:
                 with self._heard:
-                    self.lines.append(line)
+                    lines.append(line)
                     self._heard.notify_all()
         with self._heard:
-            self.lines.append("<end of log>\n")
+            lines.append("<end of log>\n")
             self._heard.notify_all()
 
     def wait_for(self, text: str, times: int = 1) -> "Supervisor":

@@ -164,11 +164,9 @@ class App:
         self._client.pool.close()
 
     def _find_database(self) -> str:
-        if self.database is not None:
-            return self.database
         from wsup.config.database import resolve
 
-        return resolve(None)
+        return resolve(self.database)
 
 
 def _name(function: Callable[..., Any]) -> str:

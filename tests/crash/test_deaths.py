@@ -92,7 +92,6 @@ def test_a_killed_supervisors_jobs_run_again_after_its_restart(
     until(lambda: len(lines(started)) == 2)
     supervisor.kill()
     go.touch()
-    supervisor.lines.clear()
     supervisor.start()
     assert set(finished(connection, *jobs, patience=5)) == {"succeeded"}
     lost = failures(connection, jobs[0])

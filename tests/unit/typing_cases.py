@@ -1,0 +1,67 @@
+"""What a type checker knows of a task. Not run: mypy reads it, and reports each unused ignore."""
+
+from typing import Any, assert_type
+
+import psycopg
+
+from wsup import App, AsyncTask, Job, Task
+from wsup.subworkers.contract import RunnableApp, RunnableTask
+
+app = App()
+
+
+@app.task
+def pay(order: int, amount: float, note: str = "") -> str:
+    return note
+
+
+@app.task(queue="mail", retries=3)
+async def mail(to: str) -> int:
+    return len(to)
+
+
+@app.task
+async def bare(to: str) -> int:
+    return len(to)
+
+
+async def runs(plain: RunnableTask, coroutine: RunnableTask, app: RunnableApp) -> None:
+    """The shape that a subworker needs."""
+
+
+async def tasks_have_the_types_of_their_functions() -> None:
+    assert_type(pay(1, 2.5), str)
+    assert_type(await mail("a"), int)
+    assert_type(await bare("a"), int)
+    plain: Task[..., str] = pay
+    coroutine: AsyncTask[..., int] = mail
+    pay("1", 2.5)  # type: ignore[arg-type]
+    await runs(plain, coroutine, app)
+
+
+async def jobs_have_the_types_of_their_results() -> None:
+    assert_type(pay.enqueue(1, amount=2.5), Job[str])
+    assert_type(await pay.aenqueue(1, 2.5), Job[str])
+    assert_type(pay.enqueue(1, 2.5).result(), str)
+    assert_type(await mail.enqueue("a").aresult(timeout=1), int)
+    assert_type(await bare.enqueue("a").aresult(), int)
+    assert_type(app.job(1), Job[Any])
+    assert_type(pay.job(1), Job[str])
+    pay.enqueue(1)  # type: ignore[call-arg]
+    pay.enqueue(1, "much")  # type: ignore[arg-type]
+    mail.enqueue(subject="a")  # type: ignore[call-arg]
+
+
+def options_keep_the_types(connection: psycopg.Connection[dict[str, Any]]) -> None:
+    later = pay.options(delay=5, connection=connection)
+    assert_type(later.enqueue(1, 2.5), Job[str])
+    later.enqueue("1", 2.5)  # type: ignore[arg-type]
+    pay.options(connection="postgresql://")  # type: ignore[arg-type]
+
+
+def many_are_checked_where_they_are_made() -> None:
+    assert_type(pay.enqueue_many([pay.args(1, 2.5), pay.args(2, amount=3)]), list[Job[str]])
+    pay.enqueue_many([{"order": 1, "amount": 2.5}, (1, 2.5)])
+    pay.enqueue_many([pay.args(1)])  # type: ignore[call-arg]
+    pay.enqueue_many([mail.args("a")])  # type: ignore[list-item]
+    pay.enqueue_many([[1, 2.5]])  # type: ignore[list-item]
