@@ -7,7 +7,7 @@ STAMP   = $(VENV)/.installed
 LINKS   = build/typing/wsup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers suite bench-floor clean
+.PHONY: help demo test lint types layers links suite bench-floor clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,11 +24,11 @@ lint: $(STAMP) ## ruff check and ruff format --check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(STAMP) $(LINKS) ## mypy, strict
+types: $(STAMP) links ## mypy, strict
 	$(BIN)/mypy
 
-layers: $(STAMP) $(LINKS) ## Which package may import which
-	PYTHONPATH=build/typing $(BIN)/lint-imports
+layers: $(STAMP) links ## Which package may import which
+	cd build/typing && $(abspath $(BIN))/lint-imports --config ../../setup.cfg --no-cache
 
 bench-floor: $(STAMP) ## wsup against PostgreSQL's own speed, in one run (docs/benchmarks.md)
 	$(BIN)/python -m bench
@@ -44,8 +44,7 @@ $(STAMP): setup.cfg pyproject.toml
 	@touch $@
 
 # Type checkers don't see setup.cfg's package_dir: this gives them the installed layout.
-$(LINKS): setup.cfg
-	@mkdir -p $(LINKS)
-	@for part in wsup/* supervisor subworkers sql config; do \
-		ln -sfn ../../../$$part $(LINKS)/$$(basename $$part); done
-	@touch $(LINKS)
+links:
+	@rm -rf $(LINKS) && mkdir -p $(LINKS)
+	@for part in wsup/*.* wsup/cli wsup/demo supervisor subworkers sql config; do \
+		ln -s ../../../$$part $(LINKS)/$$(basename $$part); done

@@ -1,4 +1,4 @@
-"""The app that is measured: tasks that do nothing, in a program that imports what programs import."""
+"""The app that is measured: tasks that do nothing, in a program that imports something."""
 
 from __future__ import annotations
 

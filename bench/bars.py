@@ -39,6 +39,8 @@ BARS = (
     Bar("supervisor, µs of CPU a job", "<=", 12, lambda f: f.spread("supervisor cpu"), ".1f"),
     Bar("statements per 1,000 jobs", "<=", 20, lambda f: f.spread("statements"), ".1f"),
     Bar("idle latency, p50 / bare p50", "<=", 2, lambda f: f.ratio("wsup p50", "bare p50")),
-    Bar("memory, forked / separate", "<", 0.5, lambda f: f.ratio("forked memory", "separate memory")),
+    Bar(
+        "memory, forked / separate", "<", 0.5, lambda f: f.ratio("forked memory", "separate memory")
+    ),
     Bar("enqueue_many, rows/s", ">=", 100_000, lambda f: f.spread("enqueue_many"), ",.0f"),
 )

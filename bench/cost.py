@@ -1,4 +1,8 @@
-"""What a stretch of work has cost: CPU by process, statements, transactions, WAL."""
+"""What a stretch of work has cost: CPU by process, statements, transactions, WAL.
+
+pg_stat_statements counts a prepared BEGIN or COMMIT the first time only, and wsup prepares them. So
+one of each is added for every transaction that has written, whether the supervisor's or not.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +29,7 @@ class Cost(NamedTuple):
     subworkers: float
     #: The supervisor's own backends.
     backends: float
+    #: The supervisor's, with BEGIN and COMMIT.
     statements: int
     #: Transactions that have written: COMMIT records.
     transactions: int
@@ -49,13 +54,15 @@ class Meter:
     def read(self) -> Cost:
         """The cost since then."""
         used = [cpu_seconds(pids) for pids in self._pids]
-        statements = self._value("count_statements")
+        counted = int(self._value("count_statements"))
         wal = self._value("wal_position")
         row = self._connection.execute(statement("read_wal"), [self._wal, wal]).fetchone()
         if row is None:
             raise BenchError("the WAL of this stretch is gone")
         supervisor, subworkers, backends = (b - a for a, b in zip(self._cpu, used, strict=True))
-        return Cost(supervisor, subworkers, backends, int(statements), int(row[0]), int(row[1]))
+        transactions = int(row[0])
+        statements = counted + 2 * transactions
+        return Cost(supervisor, subworkers, backends, statements, transactions, int(row[1]))
 
     def _value(self, name: str) -> Any:
         row = self._connection.execute(statement(name)).fetchone()

@@ -12,7 +12,8 @@ class Spread(NamedTuple):
     median: float
     low: float
     high: float
-    count: int
+    #: How many they are.
+    size: int
 
 
 def spread(values: list[float]) -> Spread:

@@ -7,22 +7,46 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
-#: utime and stime in /proc/PID/stat, counted from the state, which follows the name.
-_UTIME, _STIME = 11, 12
+#: utime and stime in /proc/PID/stat, and the same of ended children that were waited for; counted
+#: from the state, which follows the name.
+_OWN, _WITH_ENDED = slice(11, 13), slice(11, 15)
+#: The columns of the first line of /proc/stat that are work: user, nice, system, irq, softirq.
+_BUSY = (1, 2, 3, 6, 7)
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
     """User and system time of these processes together, all threads, in steps of 10 ms."""
-    ticks = 0
-    for pid in pids:
+    return sum(_ticks(pid, _OWN) for pid in pids) / _TICKS
+
+
+def family_seconds(roots: Iterable[int]) -> float:
+    """The same of these processes and all of their descendants, also of those that have ended."""
+    return sum(_ticks(pid, _WITH_ENDED) for root in roots for pid in _family(root)) / _TICKS
+
+
+def machine_seconds() -> float:
+    """CPU time that was used by anybody."""
+    columns = Path("/proc/stat").read_text().split(maxsplit=8)
+    return sum(int(columns[i]) for i in _BUSY) / _TICKS
+
+
+def _ticks(pid: int, columns: slice) -> int:
+    try:
         # The name may hold blanks and parentheses; the last one ends it.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[_UTIME]) + int(fields[_STIME])
-    return ticks / _TICKS
+    except FileNotFoundError:
+        return 0
+    return sum(int(field) for field in fields[columns])
+
+
+def _family(root: int) -> Iterator[int]:
+    yield root
+    for child in children(root):
+        yield from _family(child)
 
 
 def pss_bytes(pids: Iterable[int]) -> int:
@@ -37,4 +61,8 @@ def pss_bytes(pids: Iterable[int]) -> int:
 
 def children(pid: int) -> list[int]:
     """The processes whose parent is `pid`."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except FileNotFoundError:
+        return []
+    return [int(child) for child in text.split()]

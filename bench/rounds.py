@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from . import backlog, latency, memory, turns
 from .app import app
 from .figures import percentile
-from .processes import pss_bytes
+from .processes import family_seconds, machine_seconds, pss_bytes
 from .reference import bare, floor
 from .server import WORKER
 from .supervisor import Supervisor
@@ -24,12 +26,17 @@ MIB = 1024 * 1024
 
 def play(server: Server, plan: Plan, figures: Figures) -> None:
     """Add one value, or more, to every figure."""
+    ours = (os.getpid(), server.pid)
+    began, busy, used = time.monotonic(), machine_seconds(), family_seconds(ours)
     _floor(server, plan, figures)
     figures.add("loop", turns.measure(server, plan.jobs))
     tell(f"the loop with wsup's statements: {figures.last('loop'):,.0f} jobs/s")
     _wsup(server, plan, figures)
     _bare(server, plan, figures)
     figures.add("separate memory", memory.separate_interpreters() / MIB)
+    others = machine_seconds() - busy - (family_seconds(ours) - used)
+    cores = os.cpu_count() or 1
+    figures.add("others", max(0.0, 100 * others / cores / (time.monotonic() - began)))
 
 
 def warm_up(server: Server, plan: Plan) -> None:
@@ -71,9 +78,7 @@ def _wsup(server: Server, plan: Plan, figures: Figures) -> None:
                 _add_latencies(figures, "wsup", latency.measure(connection, plan.latencies))
                 subworkers = pss_bytes(supervisor.subworkers)
                 figures.add("subworkers memory", subworkers / MIB)
-                figures.add(
-                    "forked memory", (subworkers + pss_bytes(supervisor.template)) / MIB
-                )
+                figures.add("forked memory", (subworkers + pss_bytes(supervisor.template)) / MIB)
         finally:
             app.close()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
 from psycopg.conninfo import make_conninfo
+
 from wsup.config.embedded import EmbeddedServer
 from wsup.sql.migrate import migrate
 
@@ -82,6 +83,11 @@ class Server:
         finally:
             with self.connect() as connection:
                 connection.execute(statement(f"drop_{name}"))
+
+    @property
+    def pid(self) -> int:
+        """The postmaster's."""
+        return int((self._embedded.data_dir / "postmaster.pid").read_text().split("\n")[0])
 
     def version(self) -> str:
         """PostgreSQL's version, as it says it itself."""

@@ -28,7 +28,7 @@ class Line(NamedTuple):
 
 def bars(figures: Figures) -> Table:
     """Every bar, what was measured, and whether it is met."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for bar in BARS:
         value = bar.measured(figures)
         met = "yes" if bar.is_met(value.median) else "NO"
@@ -43,10 +43,10 @@ def missed(figures: Figures) -> list[str]:
 
 def measurements(figures: Figures, plan: Plan) -> Table:
     """Every measurement: its median and range over the rounds."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for what, unit, name, form in _lines(plan):
         value = figures.spread(name)
-        count = str(value.count)
+        count = str(value.size)
         rows.append((what, unit, format(value.median, form), _range(value, form), count))
     return Table("Measurements", ("what", "unit", "median", "range", "values"), rows)
 
@@ -81,11 +81,12 @@ def _lines(plan: Plan) -> list[Line]:
         Line("PSS of 8 idle subworkers", "MiB", "subworkers memory", ".1f"),
         Line("PSS of 8 idle subworkers and their template", "MiB", "forked memory", ".1f"),
         Line("PSS of 8 separate interpreters", "MiB", "separate memory", ".1f"),
+        Line("CPU of the machine that others used meanwhile", "%", "others", ".0f"),
     ]  # fmt: skip
 
 
 def _range(value: Spread, form: str) -> str:
-    return f"{value.low:{form}} to {value.high:{form}}" if value.count > 1 else ""
+    return f"{value.low:{form}} to {value.high:{form}}" if value.size > 1 else ""
 
 
 def as_text(table: Table) -> str:

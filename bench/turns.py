@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 import uvloop
+
 from wsup.sql.settlement import Ended, Entry
 from wsup.sql.source import PostgresSource
 
