@@ -6,6 +6,7 @@ them exactly as the subworker will.
 
 import inspect
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -39,12 +40,14 @@ class Signature:
             parameters = inspect.signature(function).parameters.values()
         except (TypeError, ValueError) as error:
             raise TaskError(f"task {task}: {function!r} can't be a task: {error}") from None
-        names: dict[Any, list[str]] = {kind: [] for kind in inspect._ParameterKind}
+        names: defaultdict[object, list[str]] = defaultdict(list)
         for p in parameters:
             names[p.kind].append(p.name)
         self._parameters = tuple(parameters)
-        self._positional = names[inspect.Parameter.POSITIONAL_ONLY]
-        self._positional += names[inspect.Parameter.POSITIONAL_OR_KEYWORD]
+        self._positional = [
+            *names[inspect.Parameter.POSITIONAL_ONLY],
+            *names[inspect.Parameter.POSITIONAL_OR_KEYWORD],
+        ]
         self._keyword = names[inspect.Parameter.KEYWORD_ONLY]
         #: The names of *args and **kwargs, if it has them.
         self._rest: str | None = next(iter(names[inspect.Parameter.VAR_POSITIONAL]), None)

@@ -20,6 +20,8 @@ class BaseTask(Enqueuer[P, R]):
     """What tasks have in common, whether their function is a plain or an async one."""
 
     is_async: ClassVar[bool]
+    #: As the function has it.
+    __name__: str
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ def test_a_job_of_a_transaction_that_was_open_before_is_found(
 ) -> None:
     """Its writer saw nobody sleep, and so called nobody; the sleeper, which can't see the job yet,
     must look again until that writer has ended."""
-    make_supervisor("--subworkers", "1", "--poll", "60").start()
+    make_supervisor("--subworkers", "1", "--concurrency", "1", "--poll", "60").start()
     started, go = tmp_path / "started", tmp_path / "go"
     busy = enqueue(connection, "wait_for_file", path=str(go), started=str(started))
     until(started.exists)

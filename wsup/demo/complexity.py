@@ -48,7 +48,7 @@ class Figures:
 
 
 def measured(source: bytes, name: str) -> Figures:
-    """The figures of a file called `name`. Raises SyntaxError and its like for what is no Python."""
+    """The figures of the file `name`. Raises SyntaxError or its like for what is no Python."""
     tree = ast.parse(source, name)
     visitor = Visitor()
     visitor.visit(tree)

@@ -71,8 +71,7 @@ def _failures(console: Console, rows: Rows) -> None:
     if not rows:
         console.print("No job failed")
         return
-    title = f"{len(rows)} jobs failed, with a reason: their files are no Python of this version"
-    console.print(title, style="bold")
+    console.print(f"{len(rows)} jobs failed, each with its reason", style="bold")
     for (kind, count), group in groupby(rows, key=lambda row: row[:2]):
         console.print(f"  {kind}: {count}")
         for *_, file, message in list(group)[:EXAMPLES]:

@@ -14,7 +14,7 @@ from rich.console import Console
 from wsup.demo.interrupts import Interrupts
 from wsup.demo.report import query, report
 from wsup.demo.screen import Progress, Screen, make_console, make_screen
-from wsup.demo.stage import SUBWORKERS, Supervisor, database
+from wsup.demo.stage import SUBWORKERS, Supervisor, check_installed, database
 from wsup.demo.tasks import app, library_files, measure
 from wsup.sql.connect import connect
 
@@ -28,6 +28,7 @@ INTERRUPTED: Final = 130
 
 def run() -> int:
     """Run the demo; returns the exit code. Raises WsupError."""
+    check_installed()
     with Interrupts() as interrupts:
         try:
             _play(make_console(), interrupts)

