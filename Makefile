@@ -25,7 +25,8 @@ lint: $(STAMP) ## ruff check and ruff format --check
 	$(BIN)/ruff format --check .
 
 types: $(STAMP) links ## mypy, strict
-	$(BIN)/mypy
+	$(BIN)/mypy -p wsup
+	$(BIN)/mypy bench tests/unit/typing_cases.py
 
 layers: $(STAMP) links ## Which package may import which
 	cd build/typing && $(abspath $(BIN))/lint-imports --config ../../setup.cfg --no-cache

@@ -20,6 +20,8 @@ class Descriptors(NamedTuple):
     jobs_space: int
     results_data: int
     results_space: int
+    #: Where the subworker writes the stacks of its threads when it is asked to.
+    stacks: int
 
 
 class SharedMemory:
@@ -38,8 +40,9 @@ class SharedMemory:
         """Make the memory and its bells. Raises OSError when the system has none left."""
         memory = os.memfd_create("wsup", os.MFD_CLOEXEC)
         os.ftruncate(memory, board_bytes(places) + 2 * (HEADER_BYTES + ring_bytes))
-        bells = (os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(4))
-        return cls(Descriptors(memory, *bells), places, ring_bytes)
+        bells = [os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(4)]
+        stacks = os.memfd_create("wsup-stacks", os.MFD_CLOEXEC)
+        return cls(Descriptors(memory, *bells, stacks=stacks), places, ring_bytes)
 
     def close(self) -> None:
         """Close the descriptors; the mapping goes with the last view of it."""

@@ -8,7 +8,6 @@ import asyncio
 import faulthandler
 import inspect
 import signal
-import sys
 import time
 import traceback
 from collections import deque
@@ -25,7 +24,7 @@ from .subworker_async import AsyncSide
 BELL_PAUSE = 0.001
 #: Asks a subworker that is inside a task to look at its orders (see `SyncRunner.attend`).
 ATTENTION = signal.SIGRTMIN + 1
-#: Asks a subworker to write the stacks of its threads to standard error.
+#: Asks a subworker to write down the stacks of its threads (see `Member.stacks`).
 STACKS = signal.SIGRTMIN + 2
 
 
@@ -33,7 +32,7 @@ def run_subworker(app: RunnableApp, index: int, memory: SharedMemory, concurrenc
     """Work until told to stop; returns the exit status."""
     for signum in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(signum, signal.SIG_DFL)
-    faulthandler.register(STACKS, file=sys.stderr, all_threads=True)
+    faulthandler.register(STACKS, file=memory.fds.stacks, all_threads=True)
     results = Sender(memory.results)
     attempts = Attempts(app, memory.board, index)
     hooks = [*app.start_hooks, *app.stop_hooks]

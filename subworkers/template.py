@@ -22,7 +22,7 @@ from .descriptors import lift
 from .kinship import await_adoption, die_with, fork_twice
 from .load import AppNotLoaded, fork_hazards, load_app, note_known_sockets, prepare
 from .memory import Descriptors, SharedMemory
-from .subworker import ATTENTION, run_subworker
+from .subworker import ATTENTION, STACKS, run_subworker
 
 #: How many of a task's retry delays the supervisor is told; the last one counts for all later.
 MOST_DELAYS = 20
@@ -103,7 +103,8 @@ def main() -> None:
     die_with(supervisor)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Inherited by the subworkers: who has no use for it (yet) must not die of it.
-    signal.signal(ATTENTION, signal.SIG_IGN)
+    for signum in (ATTENTION, STACKS):
+        signal.signal(signum, signal.SIG_IGN)
     (fd,) = lift([channel_fd])
     note_known_sockets()
     Template(supervisor, Channel(socket.socket(fileno=fd))).run()

@@ -16,6 +16,8 @@ from ..subworkers.subworker import ATTENTION, STACKS
 AHEAD_SECONDS = 0.005
 #: Jobs that a subworker is given ahead at most, however short they are.
 AHEAD_JOBS = 128
+#: Bytes of stacks that are shown of a subworker.
+STACKS_BYTES = 32 * 1024
 #: Weight of the latest reports in the mean time of a job.
 _SMOOTHING = 0.2
 
@@ -80,9 +82,18 @@ class Member:
         if self.pid is not None and self.state is not State.GONE:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
-    def show_stacks(self) -> None:
+    def ask_for_stacks(self) -> None:
+        """Have it write down where each of its threads is, also amid C code."""
         if self.pid is not None and self.state is not State.GONE:
+            os.ftruncate(self.memory.fds.stacks, 0)
+            os.lseek(self.memory.fds.stacks, 0, os.SEEK_SET)
             signal.pidfd_send_signal(self._pidfd, STACKS)
+
+    def stacks(self) -> str:
+        """What it has written since it was asked; "" if it was not, or is gone."""
+        if self.state is State.GONE:
+            return ""
+        return os.pread(self.memory.fds.stacks, STACKS_BYTES, 0).decode(errors="replace").strip()
 
     # its jobs ---------------------------------------------------------------------------------
 

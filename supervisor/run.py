@@ -20,6 +20,7 @@ from ..subworkers.kinship import adopt_orphans
 from . import log as logs
 from .control import ControlSocket, Reply
 from .generation import AppFailed
+from .member import Member
 from .pidfile import PidFile
 from .pulse import Pulse
 from .signals import Signals
@@ -29,6 +30,8 @@ from .systemd import Systemd
 
 log = logging.getLogger("wsup")
 
+#: Seconds that the subworkers have to write down their stacks.
+STACKS_SECONDS = 0.2
 #: Seconds that a stop goes on trying to commit results, once no job runs any more.
 COMMIT_SECONDS = 10.0
 
@@ -63,6 +66,12 @@ def first_connection(dsn: str, tries: int) -> None:
             pause = min(5.0, 0.25 * 2**attempt)
             log.warning("try %d of %d: %s; again in %.1f s", attempt, tries, error, pause)
             time.sleep(pause)
+
+
+def _log_stacks(members: list[Member]) -> None:
+    for member in members:
+        if stacks := member.stacks():
+            log.info("%s is here:\n%s", member, stacks)
 
 
 class Run:
@@ -166,8 +175,10 @@ class Run:
     def _report(self) -> None:
         for line in in_lines(self._supervisor.status()):
             log.info("%s", line)
-        for member in self._supervisor.pool.members:
-            member.show_stacks()
+        members = list(self._supervisor.pool.members)
+        for member in members:
+            member.ask_for_stacks()
+        asyncio.get_running_loop().call_later(STACKS_SECONDS, _log_stacks, members)
 
     def _reload_soon(self) -> None:
         self._spawn(self.reload())

@@ -48,9 +48,7 @@ class Supervisor:
             errors="replace",
         )
         self.lines = []
-        threading.Thread(
-            target=self._listen, args=(self.process, self.lines), daemon=True
-        ).start()
+        threading.Thread(target=self._listen, args=(self.process, self.lines), daemon=True).start()
         return self
 
     def _listen(self, process: "subprocess.Popen[str]", lines: list[str]) -> None:

@@ -14,29 +14,77 @@
 `wsup start --app module:app` runs the jobs.
 """
 
-from wsup.app import App
-from wsup.enqueue import Args, Enqueuer
-from wsup.errors import (
-    ArgumentsError,
-    ArgumentsTooLarge,
-    ConfigError,
-    ConnectionLost,
-    DatabaseError,
-    JobCancelled,
-    JobError,
-    JobExpired,
-    JobFailed,
-    JobNotFound,
-    ResultError,
-    ResultTimeout,
-    TaskError,
-    UsageError,
-    WsupError,
-)
-from wsup.job import Job, JobState
-from wsup.options import Backoff
-from wsup.subworkers.context import Cancel, CurrentJob, Retry, Snooze, current_job
-from wsup.task import AsyncTask, Task
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wsup.app import App
+    from wsup.enqueue import Args, Enqueuer
+    from wsup.errors import (
+        ArgumentsError,
+        ArgumentsTooLarge,
+        ConfigError,
+        ConnectionLost,
+        DatabaseError,
+        JobCancelled,
+        JobError,
+        JobExpired,
+        JobFailed,
+        JobNotFound,
+        ResultError,
+        ResultTimeout,
+        TaskError,
+        UsageError,
+        WsupError,
+    )
+    from wsup.job import Job, JobState
+    from wsup.options import Backoff
+    from wsup.subworkers.context import Cancel, CurrentJob, Retry, Snooze, current_job
+    from wsup.task import AsyncTask, Task
+
+#: Where each name lives. They are imported when they are first used: the supervisor and most
+#: commands need none of them, and should start fast.
+_HOMES = {
+    "wsup.app": ("App",),
+    "wsup.enqueue": (
+        "Args",
+        "Enqueuer",
+    ),
+    "wsup.errors": (
+        "ArgumentsError",
+        "ArgumentsTooLarge",
+        "ConfigError",
+        "ConnectionLost",
+        "DatabaseError",
+        "JobCancelled",
+        "JobError",
+        "JobExpired",
+        "JobFailed",
+        "JobNotFound",
+        "ResultError",
+        "ResultTimeout",
+        "TaskError",
+        "UsageError",
+        "WsupError",
+    ),
+    "wsup.job": (
+        "Job",
+        "JobState",
+    ),
+    "wsup.options": ("Backoff",),
+    "wsup.subworkers.context": (
+        "Cancel",
+        "CurrentJob",
+        "Retry",
+        "Snooze",
+        "current_job",
+    ),
+    "wsup.task": (
+        "AsyncTask",
+        "Task",
+    ),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "App",
@@ -68,3 +116,15 @@ __all__ = [
     "WsupError",
     "current_job",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

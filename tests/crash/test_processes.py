@@ -36,6 +36,7 @@ def test_the_supervisor_never_imports_user_code(
     modules = (tmp_path / str(supervisor.pid)).read_text().split()
     assert "wsup.supervisor.run" in modules
     assert "tasks" not in modules
+    assert "wsup.app" not in modules
     assert "pickle" not in modules
 
 

@@ -1,7 +1,6 @@
 """The pull: the right jobs, in the right order, once, at a cost that no backlog changes."""
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -92,11 +91,11 @@ def test_concurrent_pullers_get_each_job_once(database: str, connection: Connect
 
 
 @pytest.fixture
-def planned_when_empty(connection: Connection) -> Iterator[Connection]:
+def planned_when_empty(connection: Connection) -> Connection:
     """A connection whose plans were all made while every table was empty."""
     for _ in range(10):
         assert pull(connection, 500, ["a", "b", "c"]) == []
-    yield connection
+    return connection
 
 
 def blocks(connection: Connection) -> int:

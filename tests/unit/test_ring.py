@@ -6,6 +6,7 @@ import signal
 import struct
 from collections.abc import Iterator
 from multiprocessing import get_context
+from pathlib import Path
 
 import pytest
 
@@ -146,7 +147,7 @@ def test_get_gives_up_after_its_time_out(memory: SharedMemory) -> None:
 
 
 def test_the_memory_has_no_name(memory: SharedMemory) -> None:
-    target = os.readlink(f"/proc/self/fd/{memory.fds.memory}")
+    target = str(Path(f"/proc/self/fd/{memory.fds.memory}").readlink())
     assert "memfd:" in target
     assert "(deleted)" in target
     assert HEADER_BYTES % 4096 == 0
