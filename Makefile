@@ -26,7 +26,7 @@ lint: $(STAMP) ## ruff check and ruff format --check
 
 types: $(STAMP) links ## mypy, strict
 	$(BIN)/mypy -p wsup
-	$(BIN)/mypy bench tests/unit/typing_cases.py
+	$(BIN)/mypy bench examples tests/unit/typing_cases.py
 
 layers: $(STAMP) links ## Which package may import which
 	cd build/typing && $(abspath $(BIN))/lint-imports --config ../../setup.cfg --no-cache

@@ -6,7 +6,7 @@ import argparse
 import signal
 import sys
 import time
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from . import depth, machine, report, rounds
 from .errors import BenchError
@@ -14,23 +14,37 @@ from .figures import Figures
 from .plan import Plan, planned
 from .server import Server
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 INTERRUPTED = 130
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, help="times that every system is measured (3)")
-    parser.add_argument("--jobs", type=int, help="jobs in a floor run and a backlog (150,000)")
+    parser.add_argument("--rounds", type=at_least(1), help="times that every system is measured (3)")
+    parser.add_argument("--jobs", type=at_least(1000), help="jobs in a floor run and a backlog (150,000)")
     parser.add_argument("--quick", action="store_true", help="one small round: does it all work?")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md anew")
     return parser
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A type for argparse."""
+
+    def number(text: str) -> int:
+        if (value := int(text)) < least:
+            raise argparse.ArgumentTypeError(f"at least {least:,}")
+        return value
+
+    return number
 
 
 def main() -> None:
     given = parser().parse_args()
     plan = planned(rounds=given.rounds, jobs=given.jobs, quick=given.quick)
     if given.write and not plan.is_full:
-        parser().error("--write documents full runs only: leave out --quick, --jobs and --rounds")
+        parser().error("--write documents full runs only: 3 rounds of 150,000 jobs, or more")
     signal.signal(signal.SIGTERM, _end)
     try:
         run = measure(plan)

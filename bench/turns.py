@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from wsup.sql.settlement import Ended, Entry
-from wsup.sql.source import PostgresSource
+from wsup.sql.source import PostgresSource, Pull
 
 from .errors import BenchError
 from .statements import statement
@@ -51,9 +51,9 @@ async def _drain(dsn: str) -> float:
     )
     try:
         started = time.perf_counter()
-        rows = (await source.turn([], (QUEUES, BATCH))).rows
+        rows = (await source.turn([], Pull(QUEUES, BATCH))).rows
         while rows:
-            turn = await source.turn(_succeeded(rows), (QUEUES, BATCH))
+            turn = await source.turn(_succeeded(rows), Pull(QUEUES, BATCH))
             if turn.refused:
                 raise BenchError(f"{turn.refused} results were refused")
             rows = turn.rows

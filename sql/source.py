@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.rows import tuple_row
@@ -20,14 +20,21 @@ from .statements import statement
 
 #: A pulled job: claim, job, attempt, task, queue, args, options.
 Row = tuple[int, int, int, str, str, str, str | None]
-#: Queues to pull from, and how many jobs at most.
-Pull = tuple[Sequence[str], int]
 #: SQLSTATE classes and states of an error in what was sent, not in the connection or the moment.
 _DATA_ERRORS = ("22", "23", "42", "54")
 
 
 class SourceLost(Exception):
     """The database can't be reached, or can't do its work, for now."""
+
+
+class Pull(NamedTuple):
+    """What to pull: up to `most` jobs of these queues."""
+
+    queues: Sequence[str]
+    most: int
+    #: Say also that this supervisor no longer sleeps.
+    wake: bool = False
 
 
 @dataclass
@@ -85,6 +92,8 @@ class PostgresSource:
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._lock = asyncio.Lock()
         self.supervisor = 0
+        #: Whether a statement by itself runs in the isolation level that turns need.
+        self._read_committed = False
 
     @property
     def connected(self) -> bool:
@@ -98,6 +107,8 @@ class PostgresSource:
         await connection.set_autocommit(True)
         connection.prepare_threshold = 0
         arrays.register(connection)
+        cursor = await connection.execute(statement("default_isolation"))
+        self._read_committed = await cursor.fetchone() == ("read committed",)
         self._connection = connection
 
     async def close(self) -> None:
@@ -111,7 +122,6 @@ class PostgresSource:
         pull: Pull | None,
         *,
         promote: int = 0,
-        wake: bool = False,
     ) -> Turn:
         """Commit what is finished and pull what fits: one transaction, one round trip.
 
@@ -120,29 +130,22 @@ class PostgresSource:
         anything was committed is then unknown.
         """
         try:
-            return await self._attempt(entries, pull, promote=promote, wake=wake)
+            return await self._attempt(entries, pull, promote=promote)
         except psycopg.Error as error:
             if not self._is_data_error(error) or not entries:
                 raise self._lost(error) from error
         turn = await self._bisect(entries)
-        rest = await self.turn([], pull, promote=promote, wake=wake)
+        rest = await self.turn([], pull, promote=promote)
         turn.rows, turn.next_due = rest.rows, rest.next_due
         return turn
 
-    async def _attempt(
-        self,
-        entries: Sequence[Entry],
-        pull: Pull | None,
-        *,
-        promote: int,
-        wake: bool,
-    ) -> Turn:
+    async def _attempt(self, entries: Sequence[Entry], pull: Pull | None, *, promote: int) -> Turn:
+        if pull is not None and not entries and not promote and self._read_committed:
+            return Turn(await self._pull_alone(pull))
         settled = promoted = pulled = None
         async with self._statement() as connection:
             async with connection.pipeline():
                 await connection.execute(statement("begin"))
-                if wake:
-                    await connection.execute(statement("wake"), [self.supervisor])
                 if entries:
                     settled = connection.cursor(row_factory=tuple_row)
                     await settled.execute(statement("settle"), columns(self.supervisor, entries))
@@ -150,9 +153,8 @@ class PostgresSource:
                     promoted = connection.cursor(row_factory=tuple_row)
                     await promoted.execute(statement("promote"), [promote])
                 if pull is not None:
-                    queues, n = pull
                     pulled = connection.cursor(row_factory=tuple_row, binary=True)
-                    await pulled.execute(statement("pull"), [self.supervisor, list(queues), n])
+                    await pulled.execute(statement("pull"), self._pull_parameters(pull))
                 done = await connection.execute(statement("commit"))
             if done.statusmessage != "COMMIT":
                 raise SourceLost(f"COMMIT was answered by {done.statusmessage}")
@@ -165,6 +167,17 @@ class PostgresSource:
                 turn.rows = await pulled.fetchall()
             return turn
 
+    async def _pull_alone(self, pull: Pull) -> list[Row]:
+        """With nothing to commit, one statement is a transaction: this is what an idle system's
+        next job waits for."""
+        async with self._statement() as connection:
+            cursor = connection.cursor(row_factory=tuple_row, binary=True)
+            await cursor.execute(statement("pull"), self._pull_parameters(pull))
+            return await cursor.fetchall()
+
+    def _pull_parameters(self, pull: Pull) -> list[object]:
+        return [self.supervisor, list(pull.queues), pull.most, pull.wake]
+
     async def _bisect(self, entries: Sequence[Entry]) -> Turn:
         """Settle a refused batch in halves, down to the entries that can't be stored."""
         turn = Turn()
@@ -172,7 +185,7 @@ class PostgresSource:
             if not half:
                 continue
             try:
-                turn.refused += (await self._attempt(half, None, promote=0, wake=False)).refused
+                turn.refused += (await self._attempt(half, None, promote=0)).refused
             except psycopg.Error as error:
                 if not self._is_data_error(error):
                     raise self._lost(error) from error
@@ -187,7 +200,7 @@ class PostgresSource:
 
     async def _settle_culprit(self, culprit: Entry, failure: Refusal) -> None:
         try:
-            await self._attempt([Entry(failure, culprit.subworker)], None, promote=0, wake=False)
+            await self._attempt([Entry(failure, culprit.subworker)], None, promote=0)
         except psycopg.Error as error:
             raise self._lost(error) from error
 

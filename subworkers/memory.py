@@ -40,11 +40,16 @@ class SharedMemory:
         """Make the memory and its bells. Raises OSError when the system has none left."""
         memory = os.memfd_create("wsup", os.MFD_CLOEXEC)
         os.ftruncate(memory, board_bytes(places) + 2 * (HEADER_BYTES + ring_bytes))
-        bells = [os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(4)]
-        stacks = os.memfd_create("wsup-stacks", os.MFD_CLOEXEC)
-        return cls(Descriptors(memory, *bells, stacks=stacks), places, ring_bytes)
+        fds = Descriptors(
+            memory, _bell(), _bell(), _bell(), _bell(), os.memfd_create("wsup", os.MFD_CLOEXEC)
+        )
+        return cls(fds, places, ring_bytes)
 
     def close(self) -> None:
         """Close the descriptors; the mapping goes with the last view of it."""
         for fd in self.fds:
             os.close(fd)
+
+
+def _bell() -> int:
+    return os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)

@@ -6,8 +6,13 @@ from collections.abc import Sequence
 from .backlog import Backlog
 from .member import Member, State
 
-#: Seconds of work to hold beyond what was handed out: about two turns.
-LOOKAHEAD_SECONDS = 0.02
+#: How many turns' worth of work to hold beyond what was handed out: while one is under way, the
+#: next results are already waiting for another.
+LOOKAHEAD_TURNS = 2
+#: Seconds of work to hold at least, and at most, however slow the turns are.
+LOOKAHEAD_LEAST, LOOKAHEAD_MOST = 0.02, 0.5
+#: What a slow turn still counts for at the next one: a disk that has stalled will do so again.
+_TURN_DECAY = 0.95
 #: Weight of the latest pull in the share of async jobs.
 _SMOOTHING = 0.3
 #: Share of async jobs from which on their places count as room.
@@ -24,6 +29,7 @@ class Demand:
         self.concurrency = concurrency
         self._async_share = 0.0
         self._rate = 0.0
+        self._turn_seconds = 0.0
         self._since = time.monotonic()
 
     def expect(self, async_share: float) -> None:
@@ -36,6 +42,10 @@ class Demand:
         seconds, self._since = now - self._since, now
         weight = min(1.0, seconds / 0.1)
         self._rate += weight * (jobs / max(seconds, 1e-6) - self._rate)
+
+    def turned(self, seconds: float) -> None:
+        """Learn how long turns take, at worst."""
+        self._turn_seconds = max(seconds, self._turn_seconds * _TURN_DECAY)
 
     def pulled(self, sync_jobs: int, async_jobs: int) -> None:
         """Learn what kind of jobs there are."""
@@ -50,7 +60,8 @@ class Demand:
             room += int(free * self._async_share)
         if not members:
             return 0
-        ahead = int(self._rate * LOOKAHEAD_SECONDS)
+        seconds = max(LOOKAHEAD_LEAST, LOOKAHEAD_TURNS * self._turn_seconds)
+        ahead = int(self._rate * min(LOOKAHEAD_MOST, seconds))
         return max(0, min(self.batch, room + ahead - len(self._backlog)))
 
     def starving(self, members: Sequence[Member]) -> bool:

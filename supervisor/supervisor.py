@@ -108,8 +108,9 @@ class Supervisor:
             self.backlog.hand_out(self.pool.current)
         self.turns.consider()
 
-    def _settled(self, jobs: int) -> None:
-        """commit → done"""
+    def _settled(self, jobs: int, seconds: float) -> None:
+        """commit → done; the turn has taken so many seconds."""
+        self.demand.turned(seconds)
         self.meter.done += jobs
         self.demand.finished(jobs)
 
@@ -202,11 +203,8 @@ class Supervisor:
             self.sleep.wake()
 
     def _awake(self) -> None:
-        if self.sleep.asleep:
-            self.turns.wake = True
-            self.sleep.asleep = False
-        self.turns.pulling = not (self.paused or self.stopping)
-        self.turns.consider()
+        slept, self.sleep.asleep = self.sleep.asleep, False
+        self.turns.go(wake=slept)
 
     def _dry(self) -> None:
         """The last pull brought less than was asked for."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..sql.settlement import Entry
-from ..sql.source import Row, SourceLost, Turn
+from ..sql.source import Pull, Row, SourceLost, Turn
 from .gather import Gather
 
 log = logging.getLogger("wsup.turn")
@@ -28,10 +28,9 @@ class Source(Protocol):
     async def turn(
         self,
         entries: Sequence[Entry],
-        pull: tuple[Sequence[str], int] | None,
+        pull: Pull | None,
         *,
         promote: int = 0,
-        wake: bool = False,
     ) -> Turn: ...
 
 
@@ -49,7 +48,7 @@ class Turns:
         starving: Callable[[], bool],
         busy: Callable[[], bool],
         on_rows: Callable[[list[Row]], None],
-        on_settled: Callable[[int], None],
+        on_settled: Callable[[int, float], None],
         on_dry: Callable[[], None],
         on_due: Callable[[float | None], None],
         on_lost: Callable[[str], None],
@@ -69,7 +68,7 @@ class Turns:
         self.queues: Sequence[str] = ()
         #: May jobs be pulled? Not while asleep, paused or stopping.
         self.pulling = False
-        #: The next turn must tell the database that this supervisor is awake.
+        #: The next pull must tell the database that this supervisor is awake.
         self.wake = False
         #: Jobs have fallen due: the next turn makes them ready.
         self.promote_now = False
@@ -90,6 +89,14 @@ class Turns:
         elif self._timer is None and (self._gather.finished or self._wants_more()):
             pause = self._last_end + LINGER_SECONDS - time.monotonic()
             self._timer = asyncio.get_running_loop().call_later(max(0, pause), self._ring)
+
+    def go(self, *, wake: bool) -> None:
+        """Pull from now on; with `wake`, tell the database so."""
+        self.pulling = True
+        self.wake = self.wake or wake
+        # What fell due during the sleep has its own timer: the first pull needn't look for it.
+        self._last_promote = time.monotonic()
+        self.consider()
 
     def _ring(self) -> None:
         self._timer = None
@@ -131,16 +138,16 @@ class Turns:
         promote = self.pulling and (
             self.promote_now or time.monotonic() - self._last_promote >= PROMOTE_SECONDS
         )
-        if not (entries or wanted or promote or self.wake) or not self._source.connected:
+        if not (entries or wanted or promote) or not self._source.connected:
             self._gather.finished[:0] = entries
             return self._source.connected
         self.sending = entries
+        began = time.monotonic()
         try:
             turn = await self._source.turn(
                 entries,
-                (self.queues, wanted) if wanted else None,
+                Pull(self.queues, wanted, self.wake) if wanted else None,
                 promote=PROMOTE_JOBS if promote else 0,
-                wake=self.wake,
             )
         except SourceLost as error:
             self._gather.finished[:0] = entries
@@ -149,7 +156,8 @@ class Turns:
         finally:
             self.sending = []
             self._last_end = time.monotonic()
-        self._took(turn, entries, wanted=wanted, promoted=promote)
+        seconds = self._last_end - began
+        self._took(turn, entries, seconds, wanted=wanted, promoted=promote)
         return True
 
     def _cut_batch(self) -> list[Entry]:
@@ -170,8 +178,11 @@ class Turns:
             gather.finished_bytes -= sum(entry.size() for entry in entries)
         return entries
 
-    def _took(self, turn: Turn, entries: list[Entry], *, wanted: int, promoted: bool) -> None:
-        self.wake = False
+    def _took(
+        self, turn: Turn, entries: list[Entry], seconds: float, *, wanted: int, promoted: bool
+    ) -> None:
+        if wanted:
+            self.wake = False
         if promoted:
             self._last_promote = self._last_end
             self.promote_now = False
@@ -180,7 +191,7 @@ class Turns:
             log.warning("%d results came too late: their jobs were given to others", turn.refused)
         for culprit in turn.culprits:
             log.error("job %d: its result can't be stored", culprit.said.job)
-        self._on_settled(len(entries) - turn.refused)
+        self._on_settled(len(entries) - turn.refused, seconds)
         if turn.rows:
             self._on_rows(turn.rows)
         if len(turn.rows) < wanted and self.pulling:

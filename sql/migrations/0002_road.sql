@@ -151,7 +151,8 @@ $lanes$;
 -- The one pull: up to `n` jobs of `queues`, by priority, then age, as one new claim. First it
 -- counts how many of the n come from which queue and lane, then takes exactly those, so that the
 -- cost is O(n) however many jobs are ready. A job whose request was deleted by hand is dropped.
-CREATE FUNCTION wsup.pull(supervisor integer, queues text[], n integer)
+-- With `wake`, the supervisor is no longer taken for asleep: said here, it costs no statement.
+CREATE FUNCTION wsup.pull(supervisor integer, queues text[], n integer, wake boolean DEFAULT false)
 RETURNS TABLE (claim bigint, job bigint, attempt smallint, task text, queue text,
                args text, options text)
 LANGUAGE plpgsql
@@ -161,6 +162,9 @@ SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 BEGIN
+    IF wake THEN
+        DELETE FROM wsup.sleeper s WHERE s.supervisor = pull.supervisor;
+    END IF;
     RETURN QUERY
     WITH share AS MATERIALIZED (
         -- The first of a queue in a lane has the smallest (rank, job): so it has among those seen.

@@ -16,7 +16,7 @@ from road import (
 )
 
 from wsup.sql.settlement import Ended, Entry
-from wsup.sql.source import PostgresSource, Turn
+from wsup.sql.source import PostgresSource, Pull, Turn
 
 Connection = psycopg.Connection[Any]
 
@@ -109,7 +109,7 @@ def test_a_poisonous_result_hurts_only_its_own_job(
     entries = [succeeded(row, poison if i == 4 else b"0") for i, row in enumerate(rows)]
 
     async def work(source: PostgresSource) -> Turn:
-        return await source.turn(entries, (["default"], 5))
+        return await source.turn(entries, Pull(["default"], 5))
 
     turn = with_source(database, work)
     assert [entry.said.job for entry in turn.culprits] == [rows[4][1]]
@@ -140,7 +140,7 @@ def test_turns_are_read_committed_whatever_the_roles_default(
     fill(connection, 1)
 
     async def work(source: PostgresSource) -> list[Any]:
-        return (await source.turn([], (["default"], 1))).rows
+        return (await source.turn([], Pull(["default"], 1))).rows
 
     (row,) = with_source(database, work)
     assert settle(database, succeeded(row)) == 0

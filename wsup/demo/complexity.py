@@ -52,7 +52,7 @@ def measured(source: bytes, name: str) -> Figures:
     tree = ast.parse(source, name)
     visitor = Visitor()
     visitor.visit(tree)
-    hardest = sorted(visitor.functions, key=lambda function: -function.complexity)[:KEPT]
+    hardest = sorted(visitor.functions, key=lambda each: (-each.complexity, each.line))[:KEPT]
     return Figures(
         lines=source.count(b"\n") + (not source.endswith(b"\n") and source != b""),
         comments=sum(1 for _ in _comments(source)),
@@ -93,7 +93,7 @@ LEAVES: Final = frozenset({ast.Name, ast.Constant, ast.Load, ast.Store, ast.alia
 class Visitor:
     """Collects the functions of a tree, with their complexity.
 
-    It keeps its own stack: the library's tests hold expressions too deep for Python's.
+    It keeps a stack of its own: an expression may be nested too deeply for Python's.
     """
 
     def __init__(self) -> None:

@@ -106,5 +106,5 @@ def _picture(progress: Progress) -> RenderableType:
     for subworker in progress.subworkers:
         jobs = (progress.files.get(job["id"], "") for job in subworker["jobs"])
         row = (subworker["index"], subworker["pid"], subworker["done"], ", ".join(jobs))
-        table.add_row(*map(str, row))
+        table.add_row(*(Text(str(cell)) for cell in row))
     return Group(Text(), bar, Text(), table)

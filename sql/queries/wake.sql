@@ -1,1 +1,0 @@
-DELETE FROM wsup.sleeper WHERE supervisor = %s
