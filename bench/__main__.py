@@ -22,8 +22,12 @@ INTERRUPTED = 130
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--rounds", type=at_least(1), help="times that every system is measured (3)")
-    parser.add_argument("--jobs", type=at_least(1000), help="jobs in a floor run and a backlog (150,000)")
+    parser.add_argument(
+        "--rounds", type=at_least(1), help="times that every system is measured (3)"
+    )
+    parser.add_argument(
+        "--jobs", type=at_least(1000), help="jobs in a floor run and a backlog (150,000)"
+    )
     parser.add_argument("--quick", action="store_true", help="one small round: does it all work?")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md anew")
     return parser

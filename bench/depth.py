@@ -71,7 +71,7 @@ def _pull(connection: Connection) -> float:
     with connection.transaction():
         cursor = connection.cursor(binary=True)
         started = time.perf_counter()
-        cursor.execute(product_statement("pull"), [SUPERVISOR, QUEUES, BATCH])
+        cursor.execute(statement("pull"), [SUPERVISOR, QUEUES, BATCH])
         rows = cursor.fetchall()
         seconds = time.perf_counter() - started
         if len(rows) != BATCH:
