@@ -148,10 +148,11 @@ BEGIN
 END
 $lanes$;
 
--- The one pull: up to `n` jobs of `queues`, by priority, then age, as one new claim. First it
--- counts how many of the n come from which queue and lane, then takes exactly those, so that the
--- cost is O(n) however many jobs are ready. A job whose request was deleted by hand is dropped.
--- With `wake`, the supervisor is no longer taken for asleep: said here, it costs no statement.
+-- The one pull: up to `n` jobs of `queues`, by priority, then age, as one new claim. First it looks
+-- where there are any (the places: a queue in a lane); if in several, it counts how many of the n
+-- come from which; then it takes exactly those. So the cost is O(n) however many jobs are ready. A
+-- job whose request was deleted by hand is dropped. With `wake`, the supervisor is no longer taken
+-- for asleep: said here, it costs no statement.
 CREATE FUNCTION wsup.pull(supervisor integer, queues text[], n integer, wake boolean DEFAULT false)
 RETURNS TABLE (claim bigint, job bigint, attempt smallint, task text, queue text,
                args text, options text)
@@ -161,44 +162,82 @@ SET enable_hashjoin = off SET enable_mergejoin = off
 SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
+DECLARE
+    -- The places, and the first job of each: what is before it is dead, and waded through once.
+    lanes  integer[];
+    names  text[];
+    ranks  smallint[];
+    firsts bigint[];
+    counts bigint[];
 BEGIN
     IF wake THEN
         DELETE FROM wsup.sleeper s WHERE s.supervisor = pull.supervisor;
     END IF;
+    SELECT array_agg(f.lane), array_agg(q.queue), array_agg(f.rank), array_agg(f.job)
+      INTO lanes, names, ranks, firsts
+      FROM unnest(pull.queues) AS q(queue)
+     CROSS JOIN LATERAL (
+        (SELECT 0 AS lane, s.rank, s.job FROM wsup.ready_0 s
+          WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT 1)
+        UNION ALL
+        (SELECT 1, s.rank, s.job FROM wsup.ready_1 s
+          WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT 1)
+        UNION ALL
+        (SELECT 2, s.rank, s.job FROM wsup.ready_2 s
+          WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT 1)
+        UNION ALL
+        (SELECT 3, s.rank, s.job FROM wsup.ready_3 s
+          WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT 1)) f;
+    IF lanes IS NULL THEN
+        RETURN;
+    ELSIF cardinality(lanes) = 1 THEN
+        counts := ARRAY[n];
+    ELSE
+        SELECT array_agg((SELECT count(*) FROM unnest(h.places) AS u(place) WHERE u.place = i)
+                         ORDER BY i)
+          INTO counts
+          FROM generate_series(1, cardinality(lanes)) AS i,
+               (SELECT array_agg(r.place) AS places FROM (
+                    SELECT p.place
+                      FROM unnest(lanes, names, ranks, firsts) WITH ORDINALITY
+                           AS p(lane, queue, rank, job, place)
+                     CROSS JOIN LATERAL (
+                        (SELECT s.rank, s.job FROM wsup.ready_0 s
+                          WHERE p.lane = 0 AND s.queue = p.queue
+                            AND (s.rank, s.job) >= (p.rank, p.job)
+                          ORDER BY s.rank, s.job LIMIT pull.n)
+                        UNION ALL
+                        (SELECT s.rank, s.job FROM wsup.ready_1 s
+                          WHERE p.lane = 1 AND s.queue = p.queue
+                            AND (s.rank, s.job) >= (p.rank, p.job)
+                          ORDER BY s.rank, s.job LIMIT pull.n)
+                        UNION ALL
+                        (SELECT s.rank, s.job FROM wsup.ready_2 s
+                          WHERE p.lane = 2 AND s.queue = p.queue
+                            AND (s.rank, s.job) >= (p.rank, p.job)
+                          ORDER BY s.rank, s.job LIMIT pull.n)
+                        UNION ALL
+                        (SELECT s.rank, s.job FROM wsup.ready_3 s
+                          WHERE p.lane = 3 AND s.queue = p.queue
+                            AND (s.rank, s.job) >= (p.rank, p.job)
+                          ORDER BY s.rank, s.job LIMIT pull.n)) j
+                     ORDER BY j.rank, j.job LIMIT pull.n) r) h;
+    END IF;
     RETURN QUERY
-    WITH share AS MATERIALIZED (
-        -- The first of a queue in a lane has the smallest (rank, job): so it has among those seen.
-        SELECT h.lane, h.queue, count(*) AS k, min(h.rank) AS rank,
-               (array_agg(h.job ORDER BY h.rank, h.job))[1] AS job
-          FROM (SELECT r.lane, q.queue, r.rank, r.job
-                  FROM unnest(pull.queues) AS q(queue)
-                 CROSS JOIN LATERAL (
-                    (SELECT 0 AS lane, s.rank, s.job FROM wsup.ready_0 s
-                      WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT pull.n)
-                    UNION ALL
-                    (SELECT 1, s.rank, s.job FROM wsup.ready_1 s
-                      WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT pull.n)
-                    UNION ALL
-                    (SELECT 2, s.rank, s.job FROM wsup.ready_2 s
-                      WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT pull.n)
-                    UNION ALL
-                    (SELECT 3, s.rank, s.job FROM wsup.ready_3 s
-                      WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT pull.n)) r
-                 ORDER BY r.rank, r.job LIMIT pull.n) h
-         GROUP BY h.lane, h.queue),
-    lanes AS MATERIALIZED (
-        SELECT s.lane, array_agg(s.queue) AS q, array_agg(s.k) AS k,
-               array_agg(s.rank) AS r, array_agg(s.job) AS j
-          FROM share s GROUP BY s.lane),
-    -- A lane without a share has no row here: it is not even asked.
+    WITH lane AS MATERIALIZED (
+        SELECT p.lane, array_agg(p.queue) AS q, array_agg(p.k) AS k,
+               array_agg(p.rank) AS r, array_agg(p.job) AS j
+          FROM unnest(lanes, names, counts, ranks, firsts) AS p(lane, queue, k, rank, job)
+         WHERE p.k > 0 GROUP BY p.lane),
+    -- A lane without a place has no row here: it is not even asked.
     taken AS MATERIALIZED (
-        SELECT t.* FROM lanes l, wsup.take_0(l.q, l.k, l.r, l.j) t WHERE l.lane = 0
+        SELECT t.* FROM lane l, wsup.take_0(l.q, l.k, l.r, l.j) t WHERE l.lane = 0
         UNION ALL
-        SELECT t.* FROM lanes l, wsup.take_1(l.q, l.k, l.r, l.j) t WHERE l.lane = 1
+        SELECT t.* FROM lane l, wsup.take_1(l.q, l.k, l.r, l.j) t WHERE l.lane = 1
         UNION ALL
-        SELECT t.* FROM lanes l, wsup.take_2(l.q, l.k, l.r, l.j) t WHERE l.lane = 2
+        SELECT t.* FROM lane l, wsup.take_2(l.q, l.k, l.r, l.j) t WHERE l.lane = 2
         UNION ALL
-        SELECT t.* FROM lanes l, wsup.take_3(l.q, l.k, l.r, l.j) t WHERE l.lane = 3),
+        SELECT t.* FROM lane l, wsup.take_3(l.q, l.k, l.r, l.j) t WHERE l.lane = 3),
     found AS MATERIALIZED (
         SELECT t.job, t.rank, t.attempt, j.task, j.queue, j.args, j.options
           FROM taken t JOIN wsup.job j ON j.id = t.job),

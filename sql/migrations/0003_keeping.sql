@@ -40,7 +40,7 @@ BEGIN
            AND l.mode = 'RowExclusiveLock' AND l.granted AND l.pid <> pg_backend_pid());
     ready := EXISTS (
         SELECT FROM unnest(queues) AS q(queue)
-         WHERE EXISTS (SELECT FROM wsup.ready r WHERE r.queue = q.queue));
+         CROSS JOIN LATERAL (SELECT FROM wsup.ready r WHERE r.queue = q.queue LIMIT 1) found);
     next_due := (SELECT extract(epoch FROM w.due_at - clock_timestamp())
                    FROM wsup.waiting w ORDER BY w.due_at LIMIT 1);
 END
@@ -66,7 +66,7 @@ BEGIN
             OR EXISTS (SELECT FROM wsup.claim c WHERE c.supervisor > beat.supervisor);
     ready := EXISTS (
         SELECT FROM unnest(beat.queues) AS q(queue)
-         WHERE EXISTS (SELECT FROM wsup.ready r WHERE r.queue = q.queue));
+         CROSS JOIN LATERAL (SELECT FROM wsup.ready r WHERE r.queue = q.queue LIMIT 1) found);
     next_due := (SELECT extract(epoch FROM w.due_at - clock_timestamp())
                    FROM wsup.waiting w ORDER BY w.due_at LIMIT 1);
     dead_rows := ARRAY[pg_stat_get_dead_tuples('wsup.ready_0'::regclass),
