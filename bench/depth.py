@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from wsup.sql import arrays
-from wsup.sql.settlement import Ended, Entry, columns
+from wsup.sql.settlement import SUCCEEDED, Over, columns
 from wsup.sql.statements import statement as product_statement
 
 from .errors import BenchError
@@ -76,7 +76,7 @@ def _pull(connection: Connection) -> float:
         seconds = time.perf_counter() - started
         if len(rows) != BATCH:
             raise BenchError(f"a pull of {BATCH} brought {len(rows)} jobs")
-        entries = [Entry(Ended(row[0], row[1], row[2], 0.0), 0) for row in rows]
+        entries = [Over(row[0], row[1], row[2], SUCCEEDED, 0.0, 0) for row in rows]
         refused = connection.execute(product_statement("settle"), columns(SUPERVISOR, entries))
         if refused.fetchone() != (0,):
             raise BenchError("results of pulled jobs were refused")

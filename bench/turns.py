@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from wsup.sql.settlement import Ended, Entry
+from wsup.sql.settlement import SUCCEEDED, Entry, Over
 from wsup.sql.source import PostgresSource, Pull
 
 from .errors import BenchError
@@ -65,4 +65,4 @@ async def _drain(dsn: str) -> float:
 
 def _succeeded(rows: list[Row]) -> list[Entry]:
     """As gather would have put it, had subworkers reported null."""
-    return [Entry(Ended(row[0], row[1], row[2], 0.0), 0) for row in rows]
+    return [Over(row[0], row[1], row[2], SUCCEEDED, 0.0, 0) for row in rows]

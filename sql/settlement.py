@@ -1,41 +1,31 @@
 """What a supervisor has to say of jobs it holds, as the columns that `wsup.settle` takes."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-import msgspec
 import psycopg
 
 from .arrays import PackedArray, bigints, booleans, reals, smallints, texts
 
-_SUCCEEDED, _FAILED, _CANCELLED = 1, 2, 3
+SUCCEEDED, FAILED, CANCELLED = 1, 2, 3
 
 
-class Ended(msgspec.Struct, frozen=True, gc=False):
-    """The job is over: `result` as JSON (None for null), or the reason of a cancellation."""
+class Over(NamedTuple):
+    """The job has ended. The fields are the columns of `over_*`, in their order."""
 
     claim: int
     job: int
     attempt: int
+    state: int
     seconds: float
+    subworker: int
+    #: JSON; None for null.
     result: bytes | None = None
-    cancelled: str | None = None
+    #: Of a cancellation.
+    reason: str | None = None
 
 
-class Refusal(msgspec.Struct, frozen=True, gc=False):
-    """The attempt has failed; without `retry_after` (seconds) the job has, too."""
-
-    claim: int
-    job: int
-    attempt: int
-    seconds: float
-    retry_after: float | None
-    type: str
-    message: str
-    traceback: str | None
-
-
-class PutOff(msgspec.Struct, frozen=True, gc=False):
+class Back(NamedTuple):
     """The job runs again at the same attempt: after `delay` seconds, or at once (None)."""
 
     claim: int
@@ -44,61 +34,59 @@ class PutOff(msgspec.Struct, frozen=True, gc=False):
     delay: float | None
 
 
-class Entry(NamedTuple):
-    """A line of a settlement, and the subworker that it comes from."""
+class Failure(NamedTuple):
+    """The attempt has failed; without `retry_after` (seconds) the job has, too."""
 
-    said: Ended | Refusal | PutOff
+    claim: int
+    job: int
+    attempt: int
     subworker: int
-
-    def size(self) -> int:
-        """Bytes (or characters) that it brings with it."""
-        said = self.said
-        if isinstance(said, Ended):
-            return len(said.result) if said.result else 0
-        if isinstance(said, Refusal):
-            return len(said.message) + len(said.traceback or "")
-        return 0
+    type: str
+    message: str
+    traceback: str | None
+    seconds: float
+    retry_after: float | None
 
 
-def refusal(entry: Entry, error: psycopg.Error) -> Refusal:
-    """The failure that a result turns into when the database would not store it."""
-    said = entry.said
+Entry: TypeAlias = Over | Back | Failure
+
+
+def size(entry: Entry) -> int:
+    """Bytes (or characters) that an entry brings with it."""
+    if isinstance(entry, Over):
+        return len(entry.result) if entry.result else 0
+    if isinstance(entry, Failure):
+        return len(entry.message) + len(entry.traceback or "")
+    return 0
+
+
+def refusal(entry: Entry, error: psycopg.Error) -> Failure:
+    """The failure that an entry turns into when the database would not store it."""
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return Refusal(
-        said.claim, said.job, said.attempt, getattr(said, "seconds", 0.0), None,
-        "ResultRefused", f"the database would not store what this attempt gave: {reason}", None,
+    subworker = -1 if isinstance(entry, Back) else entry.subworker
+    seconds = 0.0 if isinstance(entry, Back) else entry.seconds
+    return Failure(
+        entry.claim, entry.job, entry.attempt, subworker, "ResultRefused",
+        f"the database would not store what this attempt gave: {reason}", None, seconds, None,
     )  # fmt: skip
 
 
 def columns(supervisor: int, entries: Sequence[Entry]) -> list[int | PackedArray]:
     """The parameters of `wsup.settle`, in its order."""
-    over: list[tuple[int, int, int, int, float, int, bytes | None, str | None]] = []
-    back: list[tuple[int, int, int, float | None]] = []
-    fail: list[tuple[int, int, int, int, str, str, str | None]] = []
-    for said, subworker in entries:
-        if isinstance(said, Ended):
-            state = _SUCCEEDED if said.cancelled is None else _CANCELLED
-            over.append((
-                said.claim, said.job, said.attempt, state, said.seconds, subworker,
-                said.result, said.cancelled,
-            ))  # fmt: skip
-        elif isinstance(said, PutOff):
-            back.append((said.claim, said.job, said.attempt, said.delay))
-        else:
-            fail.append((
-                said.claim, said.job, said.attempt, subworker, said.type, said.message,
-                said.traceback,
-            ))  # fmt: skip
-            if said.retry_after is None:
-                over.append((
-                    said.claim, said.job, said.attempt, _FAILED, said.seconds, subworker,
-                    None, None,
-                ))  # fmt: skip
+    over = [entry for entry in entries if entry.__class__ is Over]
+    back: list[Back] = []
+    fail: list[Failure] = []
+    if len(over) < len(entries):
+        back = [entry for entry in entries if isinstance(entry, Back)]
+        fail = [entry for entry in entries if isinstance(entry, Failure)]
+        for e in fail:
+            if e.retry_after is None:
+                over.append(Over(e.claim, e.job, e.attempt, FAILED, e.seconds, e.subworker))
             else:
-                back.append((said.claim, said.job, said.attempt + 1, said.retry_after))
-    o = list(zip(*over, strict=True)) or [()] * 8
-    b = list(zip(*back, strict=True)) or [()] * 4
-    f = list(zip(*fail, strict=True)) or [()] * 7
+                back.append(Back(e.claim, e.job, e.attempt + 1, e.retry_after))
+    o = _transposed(over, 8)
+    b = _transposed(back, 4)
+    f = _transposed(fail, 9)
     return [
         supervisor,
         bigints(o[0]), bigints(o[1]), smallints(o[2]), smallints(o[3]),
@@ -107,3 +95,7 @@ def columns(supervisor: int, entries: Sequence[Entry]) -> list[int | PackedArray
         bigints(f[0]), bigints(f[1]), smallints(f[2]), smallints(f[3]),
         booleans([False] * len(fail)), texts(f[4]), texts(f[5]), texts(f[6]),
     ]  # fmt: skip
+
+
+def _transposed(rows: Sequence[tuple[Any, ...]], width: int) -> Sequence[tuple[Any, ...]]:
+    return list(zip(*rows, strict=True)) or [()] * width

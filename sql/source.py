@@ -15,7 +15,7 @@ from psycopg.rows import tuple_row
 
 from . import arrays
 from .connect import aconnect
-from .settlement import Entry, Refusal, columns, refusal
+from .settlement import Entry, Failure, columns, refusal
 from .statements import statement
 
 #: A pulled job: claim, job, attempt, task, queue, args, options.
@@ -190,7 +190,7 @@ class PostgresSource:
                 if not self._is_data_error(error):
                     raise self._lost(error) from error
                 if len(half) == 1:
-                    await self._settle_culprit(half[0], refusal(half[0], error))
+                    await self._settle_culprit(refusal(half[0], error))
                     turn.culprits.append(half[0])
                 else:
                     part = await self._bisect(half)
@@ -198,9 +198,9 @@ class PostgresSource:
                     turn.culprits += part.culprits
         return turn
 
-    async def _settle_culprit(self, culprit: Entry, failure: Refusal) -> None:
+    async def _settle_culprit(self, failure: Failure) -> None:
         try:
-            await self._attempt([Entry(failure, culprit.subworker)], None, promote=0)
+            await self._attempt([failure], None, promote=0)
         except psycopg.Error as error:
             raise self._lost(error) from error
 

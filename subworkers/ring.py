@@ -7,19 +7,25 @@ position modulo the ring's size. A counter is published by one aligned 8-byte st
 that it covers, and an eventfd is rung after that: a system call, hence a memory barrier.
 
 A frame is a header (length, CRC-32) and a payload; a frame larger than the ring goes through it in
-pieces. The bell is rung always, never only "if the other one sleeps": without a memory fence, such
-a flag can be read too early, and a wake-up is lost.
+pieces. The data bell is rung always, never only "if the other one sleeps": without a memory fence,
+such a flag can be read too early, and a wake-up is lost. The space bell is spared while less than
+half of the ring was read: a sender that waits has filled all of it, so one of the last two reads
+was of half or more, and between two reads there is a system call. A wait for space is timed all
+the same.
 """
 
 import os
 import select
 import struct
+import time
 from collections.abc import Iterable
 from zlib import crc32
 
 FRAME = struct.Struct("<II")
 #: Bytes. A length above this is taken for damage, not for a message.
 LARGEST_FRAME = 1 << 30
+#: Seconds between looks for space while waiting for it.
+SPACE_SECONDS = 0.05
 #: Bytes before the data: the two counters and the closed flag, each on a cache line of its own.
 HEADER_BYTES = 4096
 _WRITTEN, _READ, _CLOSED = 0, 16, 32  # indices of 8-byte words
@@ -60,14 +66,20 @@ def hush_bell(fd: int) -> None:
         pass
 
 
-def await_bell(fd: int, timeout: float | None) -> bool:
-    """Wait for a bell at most `timeout` seconds; True if it rang."""
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    rang = bool(poll.poll(None if timeout is None else timeout * 1000))
-    if rang:
-        hush_bell(fd)
-    return rang
+class Bell:
+    """An eventfd to wait for."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLIN)
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait until it rings, at most `timeout` seconds; True if it rang."""
+        rang = bool(self._poll.poll(None if timeout is None else timeout * 1000))
+        if rang:
+            hush_bell(self._fd)
+        return rang
 
 
 class Sender:
@@ -80,6 +92,7 @@ class Sender:
         self._size = ring.size
         self._written: int = ring.words[_WRITTEN]
         self._rest = bytearray()
+        self._space = Bell(ring.space_fd)
 
     @property
     def space_fd(self) -> int:
@@ -117,9 +130,11 @@ class Sender:
         if self.offer(payload, bell=bell):
             return
         ring_bell(self._ring.data_fd)
+        give_up = None if timeout is None else time.monotonic() + timeout
         while not self.flush():
-            if not await_bell(self._ring.space_fd, timeout):
+            if give_up is not None and time.monotonic() > give_up:
                 raise RingFull
+            self._space.wait(SPACE_SECONDS)
 
     def put_many(self, payloads: Iterable[bytes], timeout: float | None = None) -> None:
         """Send several messages with one bell."""
@@ -158,6 +173,7 @@ class Receiver:
         self._size = ring.size
         self._read: int = ring.words[_READ]
         self._partial = bytearray()
+        self._data_bell = Bell(ring.data_fd)
         self._ahead: list[memoryview] = []
 
     @property
@@ -186,7 +202,7 @@ class Receiver:
         while not (messages := self.get_nowait()):
             if self._words[_CLOSED] and self._words[_WRITTEN] == self._read:
                 raise RingClosed
-            if not await_bell(self._ring.data_fd, timeout):
+            if not self._data_bell.wait(timeout):
                 break
         return messages
 
@@ -208,7 +224,8 @@ class Receiver:
             chunk += bytes(self._data[: waiting - len(chunk)])
         self._read += waiting
         self._words[_READ] = self._read
-        ring_bell(self._ring.space_fd)
+        if 2 * waiting >= self._size:
+            ring_bell(self._ring.space_fd)
         return chunk
 
     def _needed(self) -> int:

@@ -56,21 +56,26 @@ class Backlog:
 
     def hand_out(self, members: Sequence[Member]) -> None:
         """Give every subworker with room its share, the emptiest first."""
+        handed: list[Member] = []
         if self._sync:
             open_ones = [member for member in members if member.room() > 0]
             open_ones.sort(key=lambda member: len(member.held))
             for left, member in zip(range(len(open_ones), 0, -1), open_ones, strict=True):
                 # An even share, so that a few jobs spread over all instead of piling up on one.
                 n = min(member.room(), -(-len(self._sync) // left))
-                self._hand(member, self._sync, n, is_async=False)
+                handed += self._hand(member, self._sync, n, is_async=False)
         if self._async:
             for left, member in zip(range(len(members), 0, -1), members, strict=True):
                 n = min(member.room_async(self.concurrency), -(-len(self._async) // left))
-                self._hand(member, self._async, n, is_async=True)
+                handed += self._hand(member, self._async, n, is_async=True)
+        for member in handed:
+            member.ring_bell()
 
-    def _hand(self, member: Member, queue: deque[Row], n: int, *, is_async: bool) -> None:
-        if n > 0:
-            rows = [queue.popleft() for _ in range(min(n, len(queue)))]
-            if rows:
-                member.hand(rows, is_async=is_async)
-                self.handed += len(rows)
+    def _hand(self, member: Member, queue: deque[Row], n: int, *, is_async: bool) -> list[Member]:
+        """Hand over the next `n` jobs; returns who got any."""
+        rows = [queue.popleft() for _ in range(min(n, len(queue)))]
+        if not rows:
+            return []
+        member.hand(rows, is_async=is_async)
+        self.handed += len(rows)
+        return [member]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from ..sql.settlement import Ended, Entry, PutOff, Refusal
+from ..sql.settlement import CANCELLED, SUCCEEDED, Back, Entry, Failure, Over
 from ..sql.source import Row
 from ..subworkers import wire
 from ..subworkers.ring import RingDamaged
@@ -59,11 +59,15 @@ class Gather:
 
     def _take(self, member: Member, report: wire.Report, took: list[float]) -> None:
         if isinstance(report, wire.Succeeded):
-            if self._release(member, report.job):
+            claim, job, attempt = report.claim, report.job, report.attempt
+            if self._release(member, job):
                 took.append(report.seconds)
-            said = Ended(report.claim, report.job, report.attempt, report.seconds, report.result)
-            self.finished_bytes += len(report.result or b"")
-            self.finished.append(Entry(said, member.index))
+            result = report.result
+            if result is not None:
+                self.finished_bytes += len(result)
+            self.finished.append(
+                Over(claim, job, attempt, SUCCEEDED, report.seconds, member.index, result)
+            )
         elif isinstance(report, wire.Ready):
             self._on_ready(member)
         elif isinstance(report, wire.Unfit):
@@ -84,25 +88,27 @@ class Gather:
         if isinstance(report, wire.Unknown):
             self.unknown(report.claim, report.job, report.attempt, report.task)
             return
-        said: Ended | Refusal | PutOff
         if isinstance(report, wire.Snoozed):
-            said = PutOff(report.claim, report.job, report.attempt, report.delay)
-        else:
-            if is_sync:
-                took.append(report.seconds)
-            if isinstance(report, wire.Cancelled):
-                said = Ended(
-                    report.claim, report.job, report.attempt, report.seconds,
-                    cancelled=report.reason,
-                )  # fmt: skip
-            else:
-                said = Refusal(
-                    report.claim, report.job, report.attempt, report.seconds,
-                    report.retry_after, report.type, report.message, report.traceback,
-                )  # fmt: skip
-                self.failed += report.retry_after is None
-                self.finished_bytes += len(report.message) + len(report.traceback or "")
-        self.finished.append(Entry(said, member.index))
+            self.finished.append(Back(report.claim, report.job, report.attempt, report.delay))
+            return
+        if is_sync:
+            took.append(report.seconds)
+        if isinstance(report, wire.Cancelled):
+            self.finished.append(
+                Over(
+                    report.claim, report.job, report.attempt, CANCELLED, report.seconds,
+                    member.index, None, report.reason,
+                )
+            )  # fmt: skip
+            return
+        self.failed += report.retry_after is None
+        self.finished_bytes += len(report.message) + len(report.traceback or "")
+        self.finished.append(
+            Failure(
+                report.claim, report.job, report.attempt, member.index, report.type,
+                report.message, report.traceback, report.seconds, report.retry_after,
+            )
+        )  # fmt: skip
 
     def _release(self, member: Member, job: int) -> bool:
         """The subworker no longer has the job. True if it was a sync one."""
@@ -124,7 +130,7 @@ class Gather:
             self._unknown.clear()
         delay = self._unknown.get(job, UNKNOWN_FIRST)
         self._unknown[job] = min(delay * 2, UNKNOWN_LAST)
-        self.finished.append(Entry(PutOff(claim, job, attempt, delay), -1))
+        self.finished.append(Back(claim, job, attempt, delay))
 
     def forget_unknown(self) -> None:
         """The app has been loaded anew: what was unknown may be known now."""
@@ -134,7 +140,7 @@ class Gather:
     def give_back(self, rows: Sequence[Row]) -> None:
         """Pulled jobs that will not be started here."""
         for row in rows:
-            self.finished.append(Entry(PutOff(row[0], row[1], row[2], None), -1))
+            self.finished.append(Back(row[0], row[1], row[2], None))
 
     def died(self, member: Member, end: str, tasks: Mapping[str, wire.TaskInfo]) -> list[Row]:
         """A subworker has ended. What it was running has failed with it, unless we interrupted it
@@ -148,12 +154,12 @@ class Gather:
         if member.interrupted:
             return lost + unstarted
         for row in lost:
-            said = self._death(row, member, end, tasks.get(row[3]))
-            self.failed += said.retry_after is None
-            self.finished.append(Entry(said, member.index))
+            failure = self._death(row, member, end, tasks.get(row[3]))
+            self.failed += failure.retry_after is None
+            self.finished.append(failure)
         return unstarted
 
-    def _death(self, row: Row, member: Member, end: str, task: wire.TaskInfo | None) -> Refusal:
+    def _death(self, row: Row, member: Member, end: str, task: wire.TaskInfo | None) -> Failure:
         claim, job, attempt = row[:3]
         retries = task.retries if task else 0
         if row[6]:
@@ -165,4 +171,4 @@ class Gather:
         kind, message = "SubworkerDied", f"subworker died: {end}"
         if member.doomed:
             kind, message = "TimedOut", member.doomed
-        return Refusal(claim, job, attempt, 0.0, after, kind, message, None)
+        return Failure(claim, job, attempt, member.index, kind, message, None, 0.0, after)

@@ -9,7 +9,7 @@ from enum import Enum
 from ..sql.source import Row
 from ..subworkers import wire
 from ..subworkers.memory import SharedMemory
-from ..subworkers.ring import Receiver, Sender
+from ..subworkers.ring import Receiver, Sender, hush_bell
 from ..subworkers.subworker import ATTENTION, STACKS
 
 #: How much work a subworker is given ahead, in seconds: enough to hide the way there and back.
@@ -115,12 +115,15 @@ class Member:
         return concurrency - len(self.held_async) if self.state is State.READY else 0
 
     def hand(self, rows: list[Row], *, is_async: bool) -> None:
-        """Give it jobs to run. They are its own until it reports on them, or dies."""
+        """Give it jobs to run. They are its own until it reports on them, or dies.
+
+        It hears of them by `ring_bell`.
+        """
         for row in rows:
             self.held[row[1]] = row
         if is_async:
             self.held_async.update(row[1] for row in rows)
-        self._send(wire.encode_run(rows))
+        self._send(wire.encode_run(rows), bell=False)
 
     def recall(self) -> None:
         """Ask for the jobs that it has not started, even while it is inside a task."""
@@ -141,14 +144,23 @@ class Member:
         for value in seconds:
             self.mean = value if self.mean is None else self.mean + _SMOOTHING * (value - self.mean)
 
-    def _send(self, message: bytes) -> None:
-        if not self._sender.offer(message):
+    def ring_bell(self) -> None:
+        """Tell it that it has been handed jobs. Rung once everybody has got theirs: who wakes up
+        may take this process's place on the processor."""
+        self._sender.ring_bell()
+
+    def flush(self) -> None:
+        """Send more of what did not fit into its ring."""
+        if self._sender.flush():
+            asyncio.get_running_loop().remove_reader(self._sender.space_fd)
+
+    def _send(self, message: bytes, *, bell: bool = True) -> None:
+        if not self._sender.offer(message, bell=bell):
             asyncio.get_running_loop().add_reader(self._sender.space_fd, self._flush)
 
     def _flush(self) -> None:
-        os.eventfd_read(self._sender.space_fd)
-        if self._sender.flush():
-            asyncio.get_running_loop().remove_reader(self._sender.space_fd)
+        hush_bell(self._sender.space_fd)
+        self.flush()
 
 
 def end_in_words(status: int) -> str:

@@ -8,7 +8,7 @@ claim that nobody here knows was pulled by a turn whose reply got lost: it is gi
 import logging
 from collections.abc import Iterable
 
-from ..sql.settlement import Entry, PutOff
+from ..sql.settlement import Back
 from ..sql.source import Held, Row
 from .gather import Gather
 from .member import Member
@@ -42,15 +42,13 @@ class Recovery:
         known = {(row[0], row[1]) for row in backlog}
         for member in members:
             known.update((row[0], row[1]) for row in member.held.values())
-        finished = {(e.said.claim, e.said.job) for e in self._gather.finished}
+        finished = {(e.claim, e.job) for e in self._gather.finished}
         in_database = {(pair.claim, pair.job): pair for pair in held}
         if after_loss:
             self._drop_settled(set(in_database), finished)
         ghosts = [pair for key, pair in in_database.items() if key not in known | finished]
         for pair in ghosts:
-            self._gather.finished.append(
-                Entry(PutOff(pair.claim, pair.job, pair.attempt, None), -1)
-            )
+            self._gather.finished.append(Back(pair.claim, pair.job, pair.attempt, None))
         if ghosts:
             log.warning("%d jobs were pulled unheard, and are given back", len(ghosts))
         return len(ghosts)
@@ -62,5 +60,5 @@ class Recovery:
         if gone:
             log.info("%d results had been committed before the connection was lost", len(gone))
             self._gather.finished = [
-                e for e in self._gather.finished if (e.said.claim, e.said.job) not in gone
+                e for e in self._gather.finished if (e.claim, e.job) not in gone
             ]

@@ -1,6 +1,7 @@
 """`wsup start`: from the first try to connect to the last commit."""
 
 import asyncio
+import gc
 import logging
 import os
 import time
@@ -30,6 +31,8 @@ from .systemd import Systemd
 
 log = logging.getLogger("wsup")
 
+#: New objects between two looks of the garbage collector at the youngest of them.
+GC_THRESHOLD = 50_000
 #: Seconds that the subworkers have to write down their stacks.
 STACKS_SECONDS = 0.2
 #: Seconds that a stop goes on trying to commit results, once no job runs any more.
@@ -134,6 +137,10 @@ class Run:
         self._turning = self._spawn(supervisor.turns.run())
         self._spawn(self._pulse.run())
         supervisor.wake()
+        # What is here now stays. Jobs come and go as tuples, by the thousand, and form no cycles.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GC_THRESHOLD)
         size, queues = supervisor.settings.subworkers, ", ".join(supervisor.turns.queues)
         log.info("ready: %d subworkers, queues %s, %s", size, queues, supervisor.database)
         self._systemd.ready(f"{size} subworkers, queues {queues}")

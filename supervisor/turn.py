@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..sql.settlement import Entry
+from ..sql.settlement import size as entry_size
 from ..sql.source import Pull, Row, SourceLost, Turn
 from .gather import Gather
 
@@ -74,6 +75,8 @@ class Turns:
         self.promote_now = False
         #: The entries of the turn that is under way.
         self.sending: list[Entry] = []
+        #: Jobs that a turn has brought and that are not in the backlog yet.
+        self._arriving = 0
         self._due = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
@@ -103,7 +106,7 @@ class Turns:
         self._due.set()
 
     def _is_urgent(self) -> bool:
-        if self.pulling and (self.promote_now or self._starving()):
+        if self.pulling and (self.promote_now or (self._starving() and not self._arriving)):
             return True
         if finished := self._gather.finished:
             return (
@@ -114,7 +117,7 @@ class Turns:
         return False
 
     def _wants_more(self) -> bool:
-        return self.pulling and self._wanted() > 0
+        return self.pulling and self._wanted() > self._arriving
 
     def stop(self) -> None:
         """Take no more turns by itself; `run` returns after the one under way."""
@@ -134,7 +137,7 @@ class Turns:
     async def take(self) -> bool:
         """Take one turn. False if the source was lost; its results are kept for the next one."""
         entries = self._cut_batch()
-        wanted = self._wanted() if self.pulling else 0
+        wanted = max(0, self._wanted() - self._arriving) if self.pulling else 0
         promote = self.pulling and (
             self.promote_now or time.monotonic() - self._last_promote >= PROMOTE_SECONDS
         )
@@ -160,6 +163,11 @@ class Turns:
         self._took(turn, entries, seconds, wanted=wanted, promoted=promote)
         return True
 
+    def _arrive(self, rows: list[Row]) -> None:
+        self._arriving = 0
+        self._on_rows(rows)
+        self.consider()
+
     def _cut_batch(self) -> list[Entry]:
         """Take what the next turn may carry: bounded by number and by bytes."""
         gather = self._gather
@@ -167,7 +175,7 @@ class Turns:
         if gather.finished_bytes > self.batch_bytes:
             size, n_by_size = 0, 0
             for entry in gather.finished[:n]:
-                size += entry.size()
+                size += entry_size(entry)
                 if n_by_size and size > self.batch_bytes:
                     break
                 n_by_size += 1
@@ -175,7 +183,7 @@ class Turns:
         entries = gather.finished[:n]
         del gather.finished[:n]
         if gather.finished_bytes:
-            gather.finished_bytes -= sum(entry.size() for entry in entries)
+            gather.finished_bytes -= sum(entry_size(entry) for entry in entries)
         return entries
 
     def _took(
@@ -190,9 +198,12 @@ class Turns:
         if turn.refused:
             log.warning("%d results came too late: their jobs were given to others", turn.refused)
         for culprit in turn.culprits:
-            log.error("job %d: its result can't be stored", culprit.said.job)
+            log.error("job %d: its result can't be stored", culprit.job)
         self._on_settled(len(entries) - turn.refused, seconds)
         if turn.rows:
-            self._on_rows(turn.rows)
+            # Soon, not now: if the next turn is due already, it is sent first, and what came is
+            # handed out while the database works.
+            self._arriving = len(turn.rows)
+            asyncio.get_running_loop().call_soon(self._arrive, turn.rows)
         if len(turn.rows) < wanted and self.pulling:
             self._on_dry()

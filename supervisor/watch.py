@@ -30,6 +30,7 @@ class Watch:
         now = time.monotonic()
         for member in members:
             if member.held:
+                member.flush()
                 self._end_overdue(member, now)
                 self._recall_stuck(member, now)
         self._release_surplus(now)

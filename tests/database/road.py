@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from wsup.sql.settlement import Ended, Entry, PutOff, Refusal
+from wsup.sql.settlement import SUCCEEDED, Back, Entry, Failure, Over
 from wsup.sql.source import PostgresSource, Row
 
 T = TypeVar("T")
@@ -32,15 +32,15 @@ def pull(
 
 
 def succeeded(row: Row, result: bytes | None = None) -> Entry:
-    return Entry(Ended(row[0], row[1], row[2], 0.001, result), 0)
+    return Over(row[0], row[1], row[2], SUCCEEDED, 0.001, 0, result)
 
 
 def failed(row: Row, retry_after: float | None = None) -> Entry:
-    return Entry(Refusal(row[0], row[1], row[2], 0.001, retry_after, "E", "m", None), 0)
+    return Failure(row[0], row[1], row[2], 0, "E", "m", None, 0.001, retry_after)
 
 
 def put_off(row: Row, delay: float | None = None) -> Entry:
-    return Entry(PutOff(row[0], row[1], row[2], delay), 0)
+    return Back(row[0], row[1], row[2], delay)
 
 
 def with_source(database: str, work: Callable[[PostgresSource], Awaitable[T]]) -> T:

@@ -15,7 +15,7 @@ from road import (
     with_source,
 )
 
-from wsup.sql.settlement import Ended, Entry
+from wsup.sql.settlement import CANCELLED, Over
 from wsup.sql.source import PostgresSource, Pull, Turn
 
 Connection = psycopg.Connection[Any]
@@ -24,7 +24,7 @@ Connection = psycopg.Connection[Any]
 def test_every_kind_goes_through_one_batch(database: str, connection: Connection) -> None:
     fill(connection, 7)
     rows = pull(connection, 7)
-    cancelled = Entry(Ended(rows[6][0], rows[6][1], 1, 0.0, cancelled="why"), 0)
+    cancelled = Over(rows[6][0], rows[6][1], 1, CANCELLED, 0.0, 0, None, "why")
     refused = settle(
         database,
         succeeded(rows[0]),
@@ -112,7 +112,7 @@ def test_a_poisonous_result_hurts_only_its_own_job(
         return await source.turn(entries, Pull(["default"], 5))
 
     turn = with_source(database, work)
-    assert [entry.said.job for entry in turn.culprits] == [rows[4][1]]
+    assert [entry.job for entry in turn.culprits] == [rows[4][1]]
     assert len(turn.rows) == 1  # the pull is not hurt either
     states = [places(connection, row[1]) for row in rows]
     assert states == [["succeeded"]] * 4 + [["failed"]] + [["succeeded"]] * 4
