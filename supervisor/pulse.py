@@ -21,7 +21,7 @@ log = logging.getLogger("wsup.pulse")
 #: Seconds between signs of life, while there is work anywhere.
 BEAT_SECONDS = 1.0
 #: Seconds between looks at the subworkers, while they have jobs and while they have none.
-TICK_BUSY, TICK_IDLE = 0.1, 1.0
+TICK_BUSY, TICK_IDLE = 0.05, 1.0
 #: Seconds between tries to reconnect: doubling from first to last.
 RECONNECT_FIRST, RECONNECT_LAST = 0.1, 5.0
 #: Beats between two comparisons of the claims, and how many beats in a row follow a lost

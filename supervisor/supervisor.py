@@ -77,7 +77,9 @@ class Supervisor:
             on_wake=self._awake,
             on_due=self.due_in,
         )
-        self.watch = Watch(self.backlog, self._give_back_backlog)
+        self.watch = Watch(
+            self.backlog, read=self.gather.read, give_back=self._give_back_backlog
+        )
         self.recovery = Recovery(self.gather)
         self.witness = Witness(self.source, settings.max_lost)
         self.lanes = Lanes(self.source)

@@ -106,15 +106,16 @@ class Turns:
         self._due.set()
 
     def _is_urgent(self) -> bool:
-        if self.pulling and (self.promote_now or (self._starving() and not self._arriving)):
+        gather = self._gather
+        if len(gather.finished) >= self.batch or gather.finished_bytes >= self.batch_bytes:
             return True
-        if finished := self._gather.finished:
-            return (
-                len(finished) >= self.batch
-                or self._gather.finished_bytes >= self.batch_bytes
-                or not self._busy()
-            )
-        return False
+        if self.pulling and self._wanted() - self._arriving >= self.batch // 2:
+            return True  # the subworkers are faster than the turns: no pause between these
+        if self._arriving:
+            return False  # they are handed out first: no subworker is without work for long
+        if self.pulling and (self.promote_now or self._starving()):
+            return True
+        return bool(gather.finished) and not self._busy()
 
     def _wants_more(self) -> bool:
         return self.pulling and self._wanted() > self._arriving

@@ -19,17 +19,21 @@ STILL_SECONDS = 1.0
 
 
 class Watch:
-    def __init__(self, backlog: Backlog, give_back: Callable[[], None]) -> None:
+    def __init__(
+        self, backlog: Backlog, *, read: Callable[[Member], None], give_back: Callable[[], None]
+    ) -> None:
         self._backlog = backlog
+        self._read = read
         self._give_back = give_back
         self._handed = 0
         self._moved_at = time.monotonic()
 
     def look(self, members: Sequence[Member]) -> None:
-        """To be called some ten times a second while jobs run."""
+        """To be called some twenty times a second while jobs run."""
         now = time.monotonic()
         for member in members:
             if member.held:
+                self._read(member)  # a result may lie there unannounced, behind a long job
                 member.flush()
                 self._end_overdue(member, now)
                 self._recall_stuck(member, now)

@@ -129,6 +129,24 @@ def test_scheduled_jobs_start_when_due(supervisor: Supervisor, connection: Conne
     assert late == (True,)
 
 
+def test_a_result_does_not_wait_for_the_next_job_to_end(
+    make_supervisor: Callable[..., Supervisor], connection: Connection, tmp_path: Path
+) -> None:
+    """Results are announced by many; the last one before a long job must not lie unseen."""
+    make_supervisor("--subworkers", "1").start()
+    go = tmp_path / "go"
+    with connection.transaction():
+        quick = [enqueue(connection, "noop") for _ in range(300)]
+    finished(connection, *quick)
+    with connection.transaction():
+        quick = [enqueue(connection, "noop") for _ in range(20)]
+        long = enqueue(connection, "wait_for_file", path=str(go))
+    assert set(finished(connection, *quick)) == {"succeeded"}
+    assert state(connection, long) == "running"
+    go.touch()
+    assert finished(connection, long) == ["succeeded"]
+
+
 def test_no_job_waits_behind_a_long_one(
     make_supervisor: Callable[..., Supervisor], connection: Connection, tmp_path: Path
 ) -> None:
