@@ -23,7 +23,7 @@ WARM_UP = 20
 #: Seconds after which a job must have been lost.
 PATIENCE = 20.0
 #: Seconds that the system is left alone before it is asked whether it sleeps.
-ALONE, LOOK_AGAIN = 0.01, 0.002
+ALONE, LOOK_AGAIN = 0.015, 0.002
 
 
 def measure(connection: Connection, jobs: int) -> list[float]:

@@ -104,7 +104,7 @@ class Pulse:
             pause = min(2 * pause, RECONNECT_LAST)
         self._reconnecting = None
         log.info("connected again")
-        supervisor.sleep.asleep = True  # the database may still think so
+        supervisor.sleep.must_say = True
         supervisor.wake()
         supervisor.turns.consider()
 
@@ -188,6 +188,7 @@ class Pulse:
         supervisor = self._supervisor
         log.error("taken for dead: the jobs were given to others; starting over")
         supervisor.drop_everything()
+        supervisor.sleep.must_say = True
         await supervisor.source.register(**supervisor.columns)
         log.info("registered as supervisor %d", supervisor.source.supervisor)
         await supervisor.listener.connect(supervisor.source.supervisor)

@@ -30,15 +30,20 @@ class Sleep:
         hears: Callable[[], bool],
         on_wake: Callable[[], None],
         on_due: Callable[[float | None], None],
+        is_said: Callable[[], bool],
+        on_said: Callable[[], None],
     ) -> None:
         self._source = source
         self._poll = poll
         self._hears = hears
         self._on_wake = on_wake
         self._on_due = on_due
+        #: Does the database know already that this supervisor sleeps?
+        self._is_said = is_said
+        self._on_said = on_said
         self.queues: Sequence[str] = ()
-        #: The database may think that this supervisor sleeps.
-        self.asleep = False
+        #: The word has to be given (again): the queues are others, or the connection was lost.
+        self.must_say = True
         #: Counts the times of falling asleep; even while awake, odd while it is wanted to sleep.
         self._round = 0
         self._stir = asyncio.Event()
@@ -76,8 +81,10 @@ class Sleep:
             self._task = None
 
     async def _fall(self, fell: int) -> None:
-        self.asleep = True  # also if the reply is lost: then the word may be there all the same
-        await self._source.sleep(self.queues, self._poll)
+        if self.must_say or not self._is_said():
+            self._on_said()  # also if the reply is lost: then the word may be there all the same
+            await self._source.sleep(self.queues, self._poll)
+            self.must_say = False
         loop = asyncio.get_running_loop()
         began, pause = loop.time(), LOOK_FIRST
         suspects: set[str] | None = None

@@ -76,10 +76,10 @@ class Supervisor:
             hears=lambda: self.listener.connected,
             on_wake=self._awake,
             on_due=self.due_in,
+            is_said=lambda: self.turns.said_asleep,
+            on_said=self._said_asleep,
         )
-        self.watch = Watch(
-            self.backlog, read=self.gather.read, give_back=self._give_back_backlog
-        )
+        self.watch = Watch(self.backlog, read=self.gather.read, give_back=self._give_back_backlog)
         self.recovery = Recovery(self.gather)
         self.witness = Witness(self.source, settings.max_lost)
         self.lanes = Lanes(self.source)
@@ -172,6 +172,7 @@ class Supervisor:
         tasks = list(self.pool.tasks.values())
         named = sorted({"default", *(task.queue for task in tasks)})
         self.turns.queues = self.sleep.queues = settings.queues or tuple(named)
+        self.sleep.must_say = True
         self.demand.expect(sum(t.is_async for t in tasks) / len(tasks) if tasks else 0.0)
         self.gather.forget_unknown()
         self._put_off(self.backlog.put_back([]))
@@ -205,8 +206,10 @@ class Supervisor:
             self.sleep.wake()
 
     def _awake(self) -> None:
-        slept, self.sleep.asleep = self.sleep.asleep, False
-        self.turns.go(wake=slept)
+        self.turns.go()
+
+    def _said_asleep(self) -> None:
+        self.turns.said_asleep = True
 
     def _dry(self) -> None:
         """The last pull brought less than was asked for."""

@@ -69,8 +69,9 @@ class Turns:
         self.queues: Sequence[str] = ()
         #: May jobs be pulled? Not while asleep, paused or stopping.
         self.pulling = False
-        #: The next pull must tell the database that this supervisor is awake.
-        self.wake = False
+        #: The database believes that this supervisor sleeps.
+        self.said_asleep = False
+        self._pulls = 0
         #: Jobs have fallen due: the next turn makes them ready.
         self.promote_now = False
         #: The entries of the turn that is under way.
@@ -93,10 +94,10 @@ class Turns:
             pause = self._last_end + LINGER_SECONDS - time.monotonic()
             self._timer = asyncio.get_running_loop().call_later(max(0, pause), self._ring)
 
-    def go(self, *, wake: bool) -> None:
-        """Pull from now on; with `wake`, tell the database so."""
+    def go(self) -> None:
+        """Pull from now on."""
         self.pulling = True
-        self.wake = self.wake or wake
+        self._pulls = 0
         # What fell due during the sleep has its own timer: the first pull needn't look for it.
         self._last_promote = time.monotonic()
         self.consider()
@@ -145,12 +146,15 @@ class Turns:
         if not (entries or wanted or promote) or not self._source.connected:
             self._gather.finished[:0] = entries
             return self._source.connected
+        # The first pull after a sleep doesn't say so: often it is the only one before the next
+        # sleep, and being called needlessly costs less than saying it twice.
+        wake = self.said_asleep and self._pulls > 0
         self.sending = entries
         began = time.monotonic()
         try:
             turn = await self._source.turn(
                 entries,
-                Pull(self.queues, wanted, self.wake) if wanted else None,
+                Pull(self.queues, wanted, wake) if wanted else None,
                 promote=PROMOTE_JOBS if promote else 0,
             )
         except SourceLost as error:
@@ -191,7 +195,8 @@ class Turns:
         self, turn: Turn, entries: list[Entry], seconds: float, *, wanted: int, promoted: bool
     ) -> None:
         if wanted:
-            self.wake = False
+            self._pulls += 1
+            self.said_asleep = self.said_asleep and self._pulls == 1
         if promoted:
             self._last_promote = self._last_end
             self.promote_now = False

@@ -120,7 +120,7 @@ CREATE TRIGGER wake AFTER INSERT ON wsup.waiting
 -- Takes the first `counts[i]` jobs of `queues[i]` out of one lane, from the place in its order on
 -- where the first one was seen: the dead rows before it need not be waded through once more. By
 -- ctid, so that no row is searched twice; one function a lane, because a ctid means something
--- within one table only.
+-- within one table only. Called by wsup.pull alone, whose planner settings hold here, too.
 DO $lanes$
 BEGIN
     FOR lane IN 0..3 LOOP
@@ -128,8 +128,6 @@ BEGIN
             CREATE FUNCTION wsup.take_%1$s(
                 queues text[], counts bigint[], ranks smallint[], jobs bigint[])
             RETURNS TABLE (job bigint, rank smallint, attempt smallint) LANGUAGE plpgsql
-            SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off
-            SET enable_sort = off SET plan_cache_mode = force_generic_plan
             AS $take$
             BEGIN
                 RETURN QUERY
