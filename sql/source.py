@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.rows import tuple_row
+from psycopg.sql import SQL, Identifier
 
 from . import arrays
 from .connect import aconnect
@@ -294,6 +295,19 @@ class PostgresSource:
 
     async def next_lane(self) -> None:
         await self._row("next_lane", [])
+
+    async def vacuum(self, lane: int) -> int:
+        """Have dead rows removed from a lane; returns how many are left.
+
+        A role that doesn't own the lane only gets a warning; an old snapshot keeps them all.
+        """
+        try:
+            async with self._statement() as connection:
+                table = Identifier("wsup", f"ready_{lane}")
+                await connection.execute(SQL("VACUUM (TRUNCATE false) {}").format(table))
+        except psycopg.Error as error:
+            raise self._lost(error) from error
+        return int((await self._row("dead_rows", [lane]))[0])
 
     async def sweep(self, lane: int, most: int) -> bool:
         return bool((await self._row("sweep", [lane, most]))[0])

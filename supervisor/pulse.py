@@ -77,6 +77,7 @@ class Pulse:
             await supervisor.source.leave()
         except SourceLost as error:
             log.warning("could not sign off: %s", error)
+        await supervisor.lanes.stop()
         await supervisor.listener.close()
         await supervisor.source.close()
 
@@ -160,7 +161,7 @@ class Pulse:
             return
         if beat.claimed and await supervisor.witness.look():
             supervisor.wake()
-        await supervisor.lanes.keep_clear(beat.dead_rows)
+        supervisor.lanes.look_after(beat.dead_rows)
         self._compare_in -= 1
         if self._compare_in <= 0:
             await self._compare(after_loss=False)

@@ -82,7 +82,7 @@ class Supervisor:
         self.watch = Watch(self.backlog, read=self.gather.read, give_back=self._give_back_backlog)
         self.recovery = Recovery(self.gather)
         self.witness = Witness(self.source, settings.max_lost)
-        self.lanes = Lanes(self.source)
+        self.lanes = Lanes(PostgresSource(dsn))
         self.meter = Meter()
         self.memory = MemoryMeter()
         #: Called with a reason when the database was lost; set by who can reconnect.

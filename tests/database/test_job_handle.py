@@ -21,7 +21,7 @@ from wsup import (
     ResultError,
     ResultTimeout,
 )
-from wsup.sql.settlement import Ended, Entry, Refusal
+from wsup.sql.settlement import CANCELLED, Failure, Over
 
 Connection = psycopg.Connection[Any]
 
@@ -86,10 +86,10 @@ def test_a_result_that_is_not_what_was_annotated(
 
 def test_a_failure_is_told_as_it_was(job: Job[Any], database: str, connection: Connection) -> None:
     claim, number, attempt, *_ = pull(connection, 1)[0]
-    refusal = Refusal(
-        claim, number, attempt, 0.1, None, "ValueError", "no such order", "Traceback …"
+    failure = Failure(
+        claim, number, attempt, 0, "ValueError", "no such order", "Traceback …", 0.1, None
     )
-    settle(database, Entry(refusal, 0))
+    settle(database, failure)
     assert job.status() == "failed"
     with pytest.raises(JobFailed) as caught:
         job.result()
@@ -103,7 +103,7 @@ def test_a_cancellation_comes_with_its_reason(
     job: Job[Any], database: str, connection: Connection
 ) -> None:
     claim, number, attempt, *_ = pull(connection, 1)[0]
-    settle(database, Entry(Ended(claim, number, attempt, 0.1, None, "paid already"), 0))
+    settle(database, Over(claim, number, attempt, CANCELLED, 0.1, 0, None, "paid already"))
     with pytest.raises(JobCancelled, match="is cancelled: paid already") as caught:
         job.result()
     assert caught.value.reason == "paid already"
