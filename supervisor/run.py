@@ -135,7 +135,8 @@ class Run:
         self._pidfile.write({"pid": os.getpid(), "supervisor": supervisor.source.supervisor})
         await self._control.start()
         self._turning = self._spawn(supervisor.turns.run())
-        self._spawn(self._pulse.run())
+        for vital in (self._turning, self._spawn(self._pulse.run())):
+            vital.add_done_callback(self._mind)
         supervisor.wake()
         # What is here now stays. Jobs come and go as tuples, by the thousand, and form no cycles.
         gc.collect()
@@ -211,7 +212,7 @@ class Run:
         await self._until_empty(0 if self._now_asked.is_set() else supervisor.settings.grace)
         supervisor.turns.stop()
         if self._turning is not None:
-            await self._turning
+            await asyncio.wait((self._turning,))
         kept = await self._commit_rest()
         supervisor.pool.stop_template()
         await self._pulse.leave()
@@ -222,7 +223,15 @@ class Run:
         if kept:
             log.error("%d results could not be committed; their jobs will run again", kept)
         log.info("stopped: %d jobs done", supervisor.meter.done)
-        return 1 if kept else 0
+        return 1 if kept or self._faulty else 0
+
+    def _mind(self, vital: asyncio.Task[Any]) -> None:
+        """Without its turns or its pulse a supervisor would only seem to live: end it, and have
+        it started again."""
+        if not vital.cancelled() and (error := vital.exception()):
+            log.critical("a fault of wsup's own; stopping", exc_info=error)
+            self._faulty = True
+            self._ask_now()
 
     async def _until_empty(self, grace: float) -> None:
         """Wait for the subworkers to end, at most `grace` seconds or until told to hurry."""
@@ -258,3 +267,4 @@ class Run:
         return task
 
     _turning: asyncio.Task[Any] | None = None
+    _faulty = False

@@ -148,7 +148,7 @@ class Turns:
             return self._source.connected
         # The first pull after a sleep doesn't say so: often it is the only one before the next
         # sleep, and being called needlessly costs less than saying it twice.
-        wake = self.said_asleep and self._pulls > 0
+        wake = wanted > 0 and self.said_asleep and self._pulls > 0
         self.sending = entries
         began = time.monotonic()
         try:
@@ -165,7 +165,7 @@ class Turns:
             self.sending = []
             self._last_end = time.monotonic()
         seconds = self._last_end - began
-        self._took(turn, entries, seconds, wanted=wanted, promoted=promote)
+        self._took(turn, entries, seconds, wanted=wanted, woke=wake, promoted=promote)
         return True
 
     def _arrive(self, rows: list[Row]) -> None:
@@ -192,11 +192,19 @@ class Turns:
         return entries
 
     def _took(
-        self, turn: Turn, entries: list[Entry], seconds: float, *, wanted: int, promoted: bool
+        self,
+        turn: Turn,
+        entries: list[Entry],
+        seconds: float,
+        *,
+        wanted: int,
+        woke: bool,
+        promoted: bool,
     ) -> None:
         if wanted:
             self._pulls += 1
-            self.said_asleep = self.said_asleep and self._pulls == 1
+        if woke:
+            self.said_asleep = False
         if promoted:
             self._last_promote = self._last_end
             self.promote_now = False

@@ -118,7 +118,8 @@ def until(condition: Callable[[], Any], what: str = "", patience: float = PATIEN
     """Ask again and again until the answer is true; returns it."""
     deadline = time.monotonic() + patience
     while not (answer := condition()):
-        assert time.monotonic() < deadline, f"still not so after {patience:g} s: {what}"
+        if time.monotonic() > deadline:
+            raise AssertionError(f"still not so after {patience:g} s: {what}")
         time.sleep(0.005)
     return answer
 

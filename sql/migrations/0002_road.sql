@@ -167,6 +167,9 @@ DECLARE
     ranks  smallint[];
     firsts bigint[];
     counts bigint[];
+    -- What was taken.
+    jobs     bigint[];
+    attempts smallint[];
 BEGIN
     IF wake THEN
         DELETE FROM wsup.sleeper s WHERE s.supervisor = pull.supervisor;
@@ -221,7 +224,8 @@ BEGIN
                           ORDER BY s.rank, s.job LIMIT pull.n)) j
                      ORDER BY j.rank, j.job LIMIT pull.n) r) h;
     END IF;
-    RETURN QUERY
+    -- Taken in a statement of its own: what the functions take may have been committed after this
+    -- statement began, and only a later one is sure to see its request.
     WITH lane AS MATERIALIZED (
         SELECT p.lane, array_agg(p.queue) AS q, array_agg(p.k) AS k,
                array_agg(p.rank) AS r, array_agg(p.job) AS j
@@ -235,10 +239,14 @@ BEGIN
         UNION ALL
         SELECT t.* FROM lane l, wsup.take_2(l.q, l.k, l.r, l.j) t WHERE l.lane = 2
         UNION ALL
-        SELECT t.* FROM lane l, wsup.take_3(l.q, l.k, l.r, l.j) t WHERE l.lane = 3),
-    found AS MATERIALIZED (
+        SELECT t.* FROM lane l, wsup.take_3(l.q, l.k, l.r, l.j) t WHERE l.lane = 3)
+    SELECT array_agg(t.job), array_agg(t.rank), array_agg(t.attempt)
+      INTO jobs, ranks, attempts FROM taken t;
+    RETURN QUERY
+    WITH found AS MATERIALIZED (
         SELECT t.job, t.rank, t.attempt, j.task, j.queue, j.args, j.options
-          FROM taken t JOIN wsup.job j ON j.id = t.job),
+          FROM unnest(jobs, ranks, attempts) AS t(job, rank, attempt)
+          JOIN wsup.job j ON j.id = t.job),
     claimed AS (
         INSERT INTO wsup.claim AS c (supervisor, jobs, retried, attempts)
         SELECT pull.supervisor, range_agg(int8range(f.job, f.job + 1)),

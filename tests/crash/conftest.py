@@ -25,6 +25,7 @@ def make_supervisor(database: str, tmp_path: Path) -> Iterator[Callable[..., Sup
     yield make
     for supervisor in made:
         supervisor.kill()
+        print(supervisor.log)  # shown if the test has failed
 
 
 @pytest.fixture

@@ -90,6 +90,28 @@ def test_concurrent_pullers_get_each_job_once(database: str, connection: Connect
     assert sorted(taken) == jobs
 
 
+def test_jobs_committed_during_a_pull_are_not_lost(database: str, connection: Connection) -> None:
+    """A job that comes between two looks of a pull is taken whole, or left where it is."""
+    over = threading.Event()
+
+    def enqueue() -> int:
+        with psycopg.connect(database, autocommit=True) as mine:
+            for _ in range(1500):
+                mine.execute("INSERT INTO wsup.job (task) VALUES ('noop')")
+        over.set()
+        return 1500
+
+    taken: list[int] = []
+    with ThreadPoolExecutor(1) as thread:
+        enqueued = thread.submit(enqueue)
+        while not over.is_set():
+            taken += ids(pull(connection, 50))
+        assert enqueued.result() == 1500
+    while rows := pull(connection, 500):
+        taken += ids(rows)
+    assert len(taken) == len(set(taken)) == 1500
+
+
 @pytest.fixture
 def planned_when_empty(connection: Connection) -> Connection:
     """A connection whose plans were all made while every table was empty."""
