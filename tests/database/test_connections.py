@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
+from relay import Relay
 
 from wsup import App, ConnectionLost, DatabaseError, Job, Task
 from wsup.sql.pool import CONNECTIONS
@@ -147,60 +147,6 @@ def test_a_child_leaves_its_parents_connection_alone(database: str, connection: 
 
 
 # lost replies ---------------------------------------------------------------------------------
-
-
-class Relay:
-    """Stands between an app and the server, and changes what the server says."""
-
-    def __init__(self, server: str, folder: Path) -> None:
-        self._server = conninfo_to_dict(server)
-        self._listener = socket.socket(socket.AF_UNIX)
-        port = self._server.get("port", "5432")
-        self._listener.bind(str(folder / f".s.PGSQL.{port}"))
-        self._listener.listen()
-        self.dsn = make_conninfo(server, host=str(folder), hostaddr=None)
-        #: Applied to each piece that the server sends; None breaks the connection.
-        self.change: Callable[[bytes], bytes | None] = lambda data: data
-        self.connections = 0
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            server = self._connect()
-            for pump in (self._requests, self._replies):
-                threading.Thread(target=pump, args=(client, server), daemon=True).start()
-
-    def _connect(self) -> socket.socket:
-        host, port = str(self._server.get("host", "localhost")), self._server.get("port", "5432")
-        if host.startswith("/"):
-            server = socket.socket(socket.AF_UNIX)
-            server.connect(f"{host}/.s.PGSQL.{port}")
-            return server
-        return socket.create_connection((host, int(str(port))))
-
-    def _requests(self, client: socket.socket, server: socket.socket) -> None:
-        with server:
-            while data := client.recv(65536):
-                server.sendall(data)
-            server.shutdown(socket.SHUT_RDWR)
-
-    def _replies(self, client: socket.socket, server: socket.socket) -> None:
-        with client:
-            while data := server.recv(65536):
-                changed = self.change(data)
-                if changed is None:
-                    break
-                client.sendall(changed)
-            client.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
 
 
 @pytest.fixture

@@ -1,0 +1,76 @@
+"""A relay between a client and PostgreSQL, for tests of what goes wrong between the two."""
+
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+
+class Relay:
+    """Stands between a client and the server, and changes what the server says."""
+
+    def __init__(self, server: str, folder: Path) -> None:
+        self._server = conninfo_to_dict(server)
+        self._listener = socket.socket(socket.AF_UNIX)
+        port = self._server.get("port", "5432")
+        self._listener.bind(str(folder / f".s.PGSQL.{port}"))
+        self._listener.listen()
+        self.dsn = make_conninfo(server, host=str(folder), hostaddr=None)
+        #: Applied to each piece that the server sends; None breaks the connection.
+        self.change: Callable[[bytes], bytes | None] = lambda data: data
+        self.connections = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, self._connect() as server:
+            replies = threading.Thread(target=self._replies, args=(client, server), daemon=True)
+            replies.start()
+            self._requests(client, server)
+            replies.join()
+
+    def _connect(self) -> socket.socket:
+        host, port = str(self._server.get("host", "localhost")), self._server.get("port", "5432")
+        if host.startswith("/"):
+            server = socket.socket(socket.AF_UNIX)
+            server.connect(f"{host}/.s.PGSQL.{port}")
+            return server
+        return socket.create_connection((host, int(str(port))))
+
+    def _requests(self, client: socket.socket, server: socket.socket) -> None:
+        # Either side may be gone at any moment: the other one is then told, and that is all.
+        with suppress(OSError):
+            while data := client.recv(65536):
+                server.sendall(data)
+        _part(client, server)
+
+    def _replies(self, client: socket.socket, server: socket.socket) -> None:
+        with suppress(OSError):
+            while data := server.recv(65536):
+                changed = self.change(data)
+                if changed is None:
+                    break
+                client.sendall(changed)
+        _part(client, server)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+def _part(*sockets: socket.socket) -> None:
+    """End both directions, so that nobody goes on waiting for the other."""
+    for sock in sockets:
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
