@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
+from wsup.sql.answers import Pull
 from wsup.sql.settlement import SUCCEEDED, Entry, Over
-from wsup.sql.source import PostgresSource, Pull
+from wsup.sql.source import PostgresSource
 
 from .errors import BenchError
 from .statements import statement
 
 if TYPE_CHECKING:
-    from wsup.sql.source import Row
+    from wsup.sql.answers import Row
 
     from .server import Server
 

@@ -1,121 +1,43 @@
 """PostgreSQL as the supervisor sees it: the verbs of a turn, and what keeps it going.
 
-Two connections: one for the turns, which may go through a transaction pooler, and one that only
-listens and holds the supervisor's advisory lock (`listener.py`).
+Two connections: one for the turns, which may go through a transaction pooler, and one that is
+direct (`listener.py`).
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
 import psycopg
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 
-from . import arrays
-from .connect import aconnect
+from .answers import Beat, Held, Look, Peer, Pull, Row, SourceLost, Turn
+from .listener import Listener
+from .session import Session, lost
 from .settlement import Entry, Failure, columns, refusal
 from .statements import statement
 
-#: A pulled job: claim, job, attempt, task, queue, args, options.
-Row = tuple[int, int, int, str, str, str, str | None]
 #: SQLSTATE classes and states of an error in what was sent, not in the connection or the moment.
 _DATA_ERRORS = ("22", "23", "42", "54")
 
 
-class SourceLost(Exception):
-    """The database can't be reached, or can't do its work, for now."""
-
-
-class Pull(NamedTuple):
-    """What to pull: up to `most` jobs of these queues."""
-
-    queues: Sequence[str]
-    most: int
-    #: Say also that this supervisor no longer sleeps.
-    wake: bool = False
-
-
-@dataclass
-class Turn:
-    """What one turn has brought."""
-
-    rows: list[Row] = field(default_factory=list)
-    #: Results that were not accepted, because their jobs are no longer in their claims.
-    refused: int = 0
-    #: Seconds until the next waiting job is due; None: no job waits, or it was not asked.
-    next_due: float | None = None
-    #: Entries that the database would not store, each now settled as a failure.
-    culprits: list[Entry] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Beat:
-    alive: bool
-    claimed: bool
-    ready: bool
-    next_due: float | None
-    dead_rows: list[int]
-
-
-@dataclass(frozen=True)
-class Look:
-    ready: bool
-    next_due: float | None
-    writers: list[str]
-
-
-@dataclass(frozen=True)
-class Peer:
-    id: int
-    beat: int
-    lease: float
-    connected: bool
-
-
-@dataclass(frozen=True)
-class Held:
-    """A (job, attempt) pair that a claim holds."""
-
-    claim: int
-    job: int
-    attempt: int
-
-
 class PostgresSource:
-    """One connection, used by one statement or turn at a time."""
-
-    def __init__(self, dsn: str, *, statement_seconds: float = 30.0) -> None:
-        self._dsn = dsn
-        self._seconds = statement_seconds
-        self._connection: psycopg.AsyncConnection[Any] | None = None
-        self._lock = asyncio.Lock()
+    def __init__(
+        self, dsn: str, *, listener: Listener | None = None, statement_seconds: float = 30.0
+    ) -> None:
+        self._session = Session(dsn, statement_seconds=statement_seconds)
+        self._listener = listener
         self.supervisor = 0
-        #: Whether a statement by itself runs in the isolation level that turns need.
-        self._read_committed = False
 
     @property
     def connected(self) -> bool:
-        return self._connection is not None and not self._connection.closed
+        return self._session.connected
 
     async def connect(self) -> None:
         """(Re)connect. Raises DatabaseError."""
-        await self.close()
-        connection = await aconnect(self._dsn, application_name="wsup supervisor")
-        # Turns bring their own BEGIN, so that psycopg has no transaction to think about.
-        await connection.set_autocommit(True)
-        connection.prepare_threshold = 0
-        arrays.register(connection)
-        cursor = await connection.execute(statement("default_isolation"))
-        self._read_committed = await cursor.fetchone() == ("read committed",)
-        self._connection = connection
+        await self._session.connect()
 
     async def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
+        await self._session.close()
 
     async def turn(
         self,
@@ -131,20 +53,20 @@ class PostgresSource:
         anything was committed is then unknown.
         """
         try:
+            if pull is not None and not entries and not promote:
+                return Turn(await self._pull_alone(pull))
             return await self._attempt(entries, pull, promote=promote)
         except psycopg.Error as error:
             if not self._is_data_error(error) or not entries:
-                raise self._lost(error) from error
+                raise lost(error) from error
         turn = await self._bisect(entries)
         rest = await self.turn([], pull, promote=promote)
         turn.rows, turn.next_due = rest.rows, rest.next_due
         return turn
 
     async def _attempt(self, entries: Sequence[Entry], pull: Pull | None, *, promote: int) -> Turn:
-        if pull is not None and not entries and not promote and self._read_committed:
-            return Turn(await self._pull_alone(pull))
         settled = promoted = pulled = None
-        async with self._statement() as connection:
+        async with self._session.statement() as connection:
             async with connection.pipeline():
                 await connection.execute(statement("begin"))
                 if entries:
@@ -171,7 +93,11 @@ class PostgresSource:
     async def _pull_alone(self, pull: Pull) -> list[Row]:
         """With nothing to commit, one statement is a transaction: this is what an idle system's
         next job waits for."""
-        async with self._statement() as connection:
+        if self._listener is not None and self._listener.can_pull:
+            return await self._listener.pull(pull)
+        if not self._session.read_committed:
+            return (await self._attempt([], pull, promote=0)).rows
+        async with self._session.statement() as connection:
             cursor = connection.cursor(row_factory=tuple_row, binary=True)
             await cursor.execute(statement("pull"), self._pull_parameters(pull))
             return await cursor.fetchall()
@@ -189,7 +115,7 @@ class PostgresSource:
                 turn.refused += (await self._attempt(half, None, promote=0)).refused
             except psycopg.Error as error:
                 if not self._is_data_error(error):
-                    raise self._lost(error) from error
+                    raise lost(error) from error
                 if len(half) == 1:
                     await self._settle_culprit(refusal(half[0], error))
                     turn.culprits.append(half[0])
@@ -203,7 +129,7 @@ class PostgresSource:
         try:
             await self._attempt([failure], None, promote=0)
         except psycopg.Error as error:
-            raise self._lost(error) from error
+            raise lost(error) from error
 
     def _is_data_error(self, error: psycopg.Error) -> bool:
         return (
@@ -212,89 +138,48 @@ class PostgresSource:
             and error.sqlstate.startswith(_DATA_ERRORS)
         )
 
-    @asynccontextmanager
-    async def _statement(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-        """The connection, for one statement or turn, within its time limit."""
-        async with self._lock:
-            connection = self._connection
-            if connection is None or connection.closed:
-                raise SourceLost("not connected")
-            try:
-                async with asyncio.timeout(self._seconds):
-                    yield connection
-            except TimeoutError:
-                await self.close()  # whatever it still does, its answer is no longer waited for
-                raise SourceLost(f"no answer within {self._seconds:g} s") from None
-            except psycopg.Error:
-                if not connection.closed:
-                    await connection.rollback()
-                raise
-
-    def _lost(self, error: psycopg.Error) -> SourceLost:
-        text = str(error).strip().splitlines()
-        return SourceLost(text[0] if text else type(error).__name__)
-
-    async def _row(self, name: str, parameters: Sequence[object] | dict[str, object]) -> Any:
-        rows = await self._rows(name, parameters, tuple)
-        return rows[0] if rows else None
-
-    async def _rows(
-        self,
-        name: str,
-        parameters: Sequence[object] | dict[str, object],
-        make: Callable[[tuple[Any, ...]], Any],
-    ) -> list[Any]:
-        """Run one statement by itself. Raises SourceLost."""
-        try:
-            async with self._statement() as connection:
-                cursor = connection.cursor(row_factory=tuple_row)
-                await cursor.execute(statement(name), parameters)
-                return [make(row) for row in await cursor.fetchall()] if cursor.description else []
-        except psycopg.Error as error:
-            raise self._lost(error) from error
-
     async def register(self, **columns: object) -> int:
         """Enter the supervisor's row; its id is kept for every later call."""
-        self.supervisor = (await self._row("register", columns))[0]
+        self.supervisor = (await self._session.row("register", columns))[0]
         return self.supervisor
 
     async def leave(self) -> None:
-        await self._row("leave", {"supervisor": self.supervisor})
+        await self._session.row("leave", {"supervisor": self.supervisor})
 
     async def beat(self, **columns: object) -> Beat:
-        return Beat(*await self._row("beat", {"supervisor": self.supervisor, **columns}))
+        return Beat(*await self._session.row("beat", {"supervisor": self.supervisor, **columns}))
 
     async def sleep(self, queues: Sequence[str], look_every: float) -> None:
         """Ask to be notified of new jobs in `queues`, and of those due within `look_every` s."""
-        await self._row(
+        await self._session.row(
             "sleep",
             {"supervisor": self.supervisor, "queues": list(queues), "look_every": look_every},
         )
 
     async def look(self, queues: Sequence[str]) -> Look:
-        return Look(*await self._row("look", [list(queues)]))
+        return Look(*await self._session.row("look", [list(queues)]))
 
     async def peers(self) -> list[Peer]:
-        return await self._rows("peers", [self.supervisor], lambda row: Peer(*row))
+        return await self._session.rows("peers", [self.supervisor], lambda row: Peer(*row))
 
     async def rescue(self, dead: int, max_lost: int) -> int:
         """Give a dead supervisor's jobs to others; returns how many it held."""
-        return int((await self._row("rescue", [dead, max_lost]))[0])
+        return int((await self._session.row("rescue", [dead, max_lost]))[0])
 
     async def predecessor(self, supervisor: int, host: str, pid: int) -> bool:
         """Is there still a row of that supervisor?"""
-        return await self._row("predecessor", [supervisor, host, pid]) is not None
+        return await self._session.row("predecessor", [supervisor, host, pid]) is not None
 
     async def own_claims(self, since: int) -> list[Held]:
         """What the database thinks this supervisor holds, in claims from number `since` on."""
-        return await self._rows(
+        return await self._session.rows(
             "own_claims",
             {"supervisor": self.supervisor, "since": since},
             lambda row: Held(*row),
         )
 
     async def next_lane(self) -> None:
-        await self._row("next_lane", [])
+        await self._session.row("next_lane", [])
 
     async def vacuum(self, lane: int) -> int:
         """Have dead rows removed from a lane; returns how many are left.
@@ -302,12 +187,12 @@ class PostgresSource:
         A role that doesn't own the lane only gets a warning; an old snapshot keeps them all.
         """
         try:
-            async with self._statement() as connection:
+            async with self._session.statement() as connection:
                 table = Identifier("wsup", f"ready_{lane}")
                 await connection.execute(SQL("VACUUM (TRUNCATE false) {}").format(table))
         except psycopg.Error as error:
-            raise self._lost(error) from error
-        return int((await self._row("dead_rows", [lane]))[0])
+            raise lost(error) from error
+        return int((await self._session.row("dead_rows", [lane]))[0])
 
     async def sweep(self, lane: int, most: int) -> bool:
-        return bool((await self._row("sweep", [lane, most]))[0])
+        return bool((await self._session.row("sweep", [lane, most]))[0])

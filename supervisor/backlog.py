@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
-from ..sql.source import Row
+from ..sql.answers import Row
 from ..subworkers.wire import TaskInfo
 from .member import Member
 

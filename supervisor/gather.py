@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from ..sql.answers import Row
 from ..sql.settlement import CANCELLED, SUCCEEDED, Back, Entry, Failure, Over
-from ..sql.source import Row
 from ..subworkers import wire
 from ..subworkers.ring import RingDamaged
 from .member import Member

@@ -11,7 +11,8 @@ import logging
 from collections.abc import Sequence
 
 from ..config.errors import DatabaseError
-from ..sql.source import PostgresSource, SourceLost
+from ..sql.answers import SourceLost
+from ..sql.source import PostgresSource
 
 log = logging.getLogger("wsup.lanes")
 

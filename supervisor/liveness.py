@@ -5,7 +5,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..sql.source import Peer, PostgresSource
+from ..sql.answers import Peer
+from ..sql.source import PostgresSource
 
 log = logging.getLogger("wsup.liveness")
 

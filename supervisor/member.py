@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Iterable
 from enum import Enum
 
-from ..sql.source import Row
+from ..sql.answers import Row
 from ..subworkers import wire
 from ..subworkers.memory import SharedMemory
 from ..subworkers.ring import Receiver, Sender, hush_bell

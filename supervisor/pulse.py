@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from ..config.errors import DatabaseError
-from ..sql.source import Beat, SourceLost
+from ..sql.answers import Beat, SourceLost
 from .systemd import Systemd
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ claim that nobody here knows was pulled by a turn whose reply got lost: it is gi
 import logging
 from collections.abc import Iterable
 
+from ..sql.answers import Held, Row
 from ..sql.settlement import Back
-from ..sql.source import Held, Row
 from .gather import Gather
 from .member import Member
 

@@ -14,9 +14,9 @@ import uvloop
 
 from ..config.errors import ConfigError, DatabaseError, Unreachable, UsageError
 from ..config.settings import Settings
+from ..sql.answers import SourceLost
 from ..sql.connect import connect, redact
 from ..sql.migrate import check
-from ..sql.source import SourceLost
 from ..subworkers.kinship import adopt_orphans
 from . import log as logs
 from .control import ControlSocket, Reply

@@ -10,7 +10,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from ..sql.source import PostgresSource, SourceLost
+from ..sql.answers import SourceLost
+from ..sql.source import PostgresSource
 
 log = logging.getLogger("wsup.sleep")
 
@@ -44,6 +45,8 @@ class Sleep:
         self.queues: Sequence[str] = ()
         #: The word has to be given (again): the queues are others, or the connection was lost.
         self.must_say = True
+        #: Since the last look, nothing can have come that this supervisor was not called for.
+        self._sure = False
         #: Counts the times of falling asleep; even while awake, odd while it is wanted to sleep.
         self._round = 0
         self._stir = asyncio.Event()
@@ -53,6 +56,8 @@ class Sleep:
         """There was nothing more to pull."""
         self._round += 2 if self._round % 2 else 1
         self._stir.set()
+        if self._sure and self._is_said() and not self.must_say and self._hears():
+            return  # still in its word's keeping: it was called once, and has come and pulled
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -61,8 +66,14 @@ class Sleep:
 
         A statement under way is not cancelled, which would cost more than to wait for it.
         """
+        if not self._round % 2:
+            self.doubt()  # called while awake: the pull under way may have been too early for it
         self.stop()
         self._on_wake()
+
+    def doubt(self) -> None:
+        """There may be something that only a look can tell."""
+        self._sure = False
 
     def stop(self) -> None:
         """Don't fall asleep after all. Idempotent."""
@@ -81,6 +92,7 @@ class Sleep:
             self._task = None
 
     async def _fall(self, fell: int) -> None:
+        self._sure = False
         if self.must_say or not self._is_said():
             self._on_said()  # also if the reply is lost: then the word may be there all the same
             await self._source.sleep(self.queues, self._poll)
@@ -102,6 +114,7 @@ class Sleep:
                 patience = max(LOOK_PATIENT, LOOK_SHARE * (loop.time() - began))
                 pause = min(2 * pause, patience, LOOK_LAST)
             elif self._hears():
+                self._sure = True
                 return
             else:
                 await self._wait(DEAF_SECONDS)

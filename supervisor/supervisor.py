@@ -12,8 +12,9 @@ from importlib.metadata import version
 from typing import Any
 
 from ..config.settings import Settings
+from ..sql.answers import Row
 from ..sql.listener import Listener
-from ..sql.source import PostgresSource, Row
+from ..sql.source import PostgresSource
 from ..subworkers.wire import Load
 from .backlog import Backlog
 from .gather import Gather
@@ -45,8 +46,8 @@ class Supervisor:
         self.database = database
         self.paused = False
         self.stopping = False
-        self.source = PostgresSource(dsn)
-        self.listener = Listener(dsn, self.wake, lambda: self._lost("the listener's connection"))
+        self.listener = Listener(dsn, self._hear, lambda: self._lost("the listener's connection"))
+        self.source = PostgresSource(dsn, listener=self.listener)
         self.gather = Gather(
             on_finished=self._finished,
             on_ready=self._ready,
@@ -204,6 +205,11 @@ class Supervisor:
         """There may be something to pull."""
         if not (self.paused or self.stopping):
             self.sleep.wake()
+
+    def _hear(self, payload: str) -> None:
+        if payload:
+            self.sleep.doubt()  # it is about a waiting job: when that is due must be looked up
+        self.wake()
 
     def _awake(self) -> None:
         self.turns.go()

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from ..sql.answers import Pull, Row, SourceLost, Turn
 from ..sql.settlement import Entry
 from ..sql.settlement import size as entry_size
-from ..sql.source import Pull, Row, SourceLost, Turn
 from .gather import Gather
 
 log = logging.getLogger("wsup.turn")

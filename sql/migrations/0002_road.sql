@@ -101,10 +101,10 @@ AS $$
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         IF EXISTS (SELECT FROM new_waiting) THEN
-            PERFORM pg_notify('wsup', '');
+            PERFORM pg_notify('wsup', 'waiting');
         END IF;
     ELSE
-        PERFORM pg_notify('wsup_' || s.supervisor, '')
+        PERFORM pg_notify('wsup_' || s.supervisor, 'waiting')
            FROM wsup.sleeper s
           WHERE EXISTS (SELECT FROM new_waiting n
                          WHERE n.due_at < clock_timestamp() + s.look_every);
@@ -117,40 +117,60 @@ CREATE TRIGGER wake AFTER INSERT ON wsup.waiting
 
 -- pull -------------------------------------------------------------------------------------------
 
--- Takes the first `counts[i]` jobs of `queues[i]` out of one lane, from the place in its order on
--- where the first one was seen: the dead rows before it need not be waded through once more. By
--- ctid, so that no row is searched twice; one function a lane, because a ctid means something
--- within one table only. Called by wsup.pull alone, whose planner settings hold here, too.
+-- Takes the first `counts[i]` jobs of `queues[i]` out of one lane, as one new claim; from the place
+-- in its order on where the first one was seen: the dead rows before it need not be waded through
+-- once more. By ctid, so that no row is searched twice; one function a lane, because a ctid means
+-- something within one table only. A job whose request was deleted by hand is dropped. All in one
+-- statement, so that every part of it sees the same jobs. Called by wsup.pull alone, whose planner
+-- settings hold here, too.
 DO $lanes$
 BEGIN
     FOR lane IN 0..3 LOOP
         EXECUTE format($make$
-            CREATE FUNCTION wsup.take_%1$s(
-                queues text[], counts bigint[], ranks smallint[], jobs bigint[])
-            RETURNS TABLE (job bigint, rank smallint, attempt smallint) LANGUAGE plpgsql
-            AS $take$
+            CREATE FUNCTION wsup.take_%1$s(supervisor integer, queues text[], counts bigint[],
+                                           ranks smallint[], firsts bigint[])
+            RETURNS TABLE (claim bigint, rank smallint, job bigint, attempt smallint, task text,
+                           queue text, args text, options text)
+            LANGUAGE plpgsql AS $take$
+            #variable_conflict use_column
             BEGIN
                 RETURN QUERY
                 WITH locked AS MATERIALIZED (
-                    SELECT r.at FROM unnest(queues, counts, ranks, jobs) AS want(queue, n, rank, job)
+                    SELECT r.at
+                      FROM unnest(queues, counts, ranks, firsts) AS want(queue, n, rank, job)
                      CROSS JOIN LATERAL (
                         SELECT s.ctid AS at FROM wsup.ready_%1$s s
                          WHERE s.queue = want.queue AND (s.rank, s.job) >= (want.rank, want.job)
                          ORDER BY s.rank, s.job LIMIT want.n
-                           FOR UPDATE SKIP LOCKED) r)
-                DELETE FROM wsup.ready_%1$s d WHERE d.ctid = ANY (ARRAY(SELECT at FROM locked))
-                RETURNING d.job, d.rank, d.attempt;
+                           FOR UPDATE SKIP LOCKED) r),
+                taken AS (
+                    DELETE FROM wsup.ready_%1$s d
+                     WHERE d.ctid = ANY (ARRAY(SELECT at FROM locked))
+                    RETURNING d.job, d.rank, d.attempt),
+                found AS MATERIALIZED (
+                    SELECT t.job, t.rank, t.attempt, j.task, j.queue, j.args, j.options
+                      FROM taken t JOIN wsup.job j ON j.id = t.job),
+                claimed AS (
+                    INSERT INTO wsup.claim AS c (supervisor, jobs, retried, attempts)
+                    SELECT take_%1$s.supervisor, range_agg(int8range(f.job, f.job + 1)),
+                           array_agg(f.job) FILTER (WHERE f.attempt > 1),
+                           array_agg(f.attempt) FILTER (WHERE f.attempt > 1)
+                      FROM found f HAVING count(*) > 0
+                    RETURNING c.id)
+                SELECT c.id, f.rank, f.job, f.attempt, f.task, f.queue, f.args::text,
+                       f.options::text
+                  FROM claimed c, found f
+                 ORDER BY f.rank, f.job;
             END
             $take$ $make$, lane);
     END LOOP;
 END
 $lanes$;
 
--- The one pull: up to `n` jobs of `queues`, by priority, then age, as one new claim. First it looks
--- where there are any (the places: a queue in a lane); if in several, it counts how many of the n
--- come from which; then it takes exactly those. So the cost is O(n) however many jobs are ready. A
--- job whose request was deleted by hand is dropped. With `wake`, the supervisor is no longer taken
--- for asleep: said here, it costs no statement.
+-- The one pull: up to `n` jobs of `queues`, by priority, then age, as one new claim a lane. First it
+-- looks where there are any (the places: a queue in a lane); if in several, it counts how many of the
+-- n come from which; then it takes exactly those. So the cost is O(n) however many jobs are ready.
+-- With `wake`, the supervisor is no longer taken for asleep: said here, it costs no statement.
 CREATE FUNCTION wsup.pull(supervisor integer, queues text[], n integer, wake boolean DEFAULT false)
 RETURNS TABLE (claim bigint, job bigint, attempt smallint, task text, queue text,
                args text, options text)
@@ -167,9 +187,6 @@ DECLARE
     ranks  smallint[];
     firsts bigint[];
     counts bigint[];
-    -- What was taken.
-    jobs     bigint[];
-    attempts smallint[];
 BEGIN
     IF wake THEN
         DELETE FROM wsup.sleeper s WHERE s.supervisor = pull.supervisor;
@@ -224,39 +241,40 @@ BEGIN
                           ORDER BY s.rank, s.job LIMIT pull.n)) j
                      ORDER BY j.rank, j.job LIMIT pull.n) r) h;
     END IF;
-    -- Taken in a statement of its own: what the functions take may have been committed after this
-    -- statement began, and only a later one is sure to see its request.
+    -- Nearly always, all of them are in one lane.
+    IF lanes[1] = ALL (lanes) THEN
+        CASE lanes[1]
+        WHEN 0 THEN
+            RETURN QUERY SELECT t.claim, t.job, t.attempt, t.task, t.queue, t.args, t.options
+                FROM wsup.take_0(supervisor, names, counts, ranks, firsts) t;
+        WHEN 1 THEN
+            RETURN QUERY SELECT t.claim, t.job, t.attempt, t.task, t.queue, t.args, t.options
+                FROM wsup.take_1(supervisor, names, counts, ranks, firsts) t;
+        WHEN 2 THEN
+            RETURN QUERY SELECT t.claim, t.job, t.attempt, t.task, t.queue, t.args, t.options
+                FROM wsup.take_2(supervisor, names, counts, ranks, firsts) t;
+        WHEN 3 THEN
+            RETURN QUERY SELECT t.claim, t.job, t.attempt, t.task, t.queue, t.args, t.options
+                FROM wsup.take_3(supervisor, names, counts, ranks, firsts) t;
+        END CASE;
+        RETURN;
+    END IF;
+    RETURN QUERY
     WITH lane AS MATERIALIZED (
         SELECT p.lane, array_agg(p.queue) AS q, array_agg(p.k) AS k,
                array_agg(p.rank) AS r, array_agg(p.job) AS j
           FROM unnest(lanes, names, counts, ranks, firsts) AS p(lane, queue, k, rank, job)
-         WHERE p.k > 0 GROUP BY p.lane),
+         WHERE p.k > 0 GROUP BY p.lane)
     -- A lane without a place has no row here: it is not even asked.
-    taken AS MATERIALIZED (
-        SELECT t.* FROM lane l, wsup.take_0(l.q, l.k, l.r, l.j) t WHERE l.lane = 0
+    SELECT t.claim, t.job, t.attempt, t.task, t.queue, t.args, t.options FROM (
+        SELECT t.* FROM lane l, wsup.take_0(pull.supervisor, l.q, l.k, l.r, l.j) t WHERE l.lane = 0
         UNION ALL
-        SELECT t.* FROM lane l, wsup.take_1(l.q, l.k, l.r, l.j) t WHERE l.lane = 1
+        SELECT t.* FROM lane l, wsup.take_1(pull.supervisor, l.q, l.k, l.r, l.j) t WHERE l.lane = 1
         UNION ALL
-        SELECT t.* FROM lane l, wsup.take_2(l.q, l.k, l.r, l.j) t WHERE l.lane = 2
+        SELECT t.* FROM lane l, wsup.take_2(pull.supervisor, l.q, l.k, l.r, l.j) t WHERE l.lane = 2
         UNION ALL
-        SELECT t.* FROM lane l, wsup.take_3(l.q, l.k, l.r, l.j) t WHERE l.lane = 3)
-    SELECT array_agg(t.job), array_agg(t.rank), array_agg(t.attempt)
-      INTO jobs, ranks, attempts FROM taken t;
-    RETURN QUERY
-    WITH found AS MATERIALIZED (
-        SELECT t.job, t.rank, t.attempt, j.task, j.queue, j.args, j.options
-          FROM unnest(jobs, ranks, attempts) AS t(job, rank, attempt)
-          JOIN wsup.job j ON j.id = t.job),
-    claimed AS (
-        INSERT INTO wsup.claim AS c (supervisor, jobs, retried, attempts)
-        SELECT pull.supervisor, range_agg(int8range(f.job, f.job + 1)),
-               array_agg(f.job) FILTER (WHERE f.attempt > 1),
-               array_agg(f.attempt) FILTER (WHERE f.attempt > 1)
-          FROM found f HAVING count(*) > 0
-        RETURNING c.id)
-    SELECT c.id, f.job, f.attempt, f.task, f.queue, f.args::text, f.options::text
-      FROM claimed c, found f
-     ORDER BY f.rank, f.job;
+        SELECT t.* FROM lane l, wsup.take_3(pull.supervisor, l.q, l.k, l.r, l.j) t WHERE l.lane = 3) t
+     ORDER BY t.rank, t.job;
 END
 $$;
 

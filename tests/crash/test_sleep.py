@@ -24,15 +24,22 @@ def test_a_job_of_a_transaction_that_was_open_before_is_found(
 ) -> None:
     """Its writer saw nobody sleep, and so called nobody; the sleeper, which can't see the job yet,
     must look again until that writer has ended."""
-    make_supervisor("--subworkers", "1", "--concurrency", "1", "--poll", "60").start()
+    supervisor = make_supervisor("--subworkers", "1", "--batch", "10", "--poll", "60").start()
     started, go = tmp_path / "started", tmp_path / "go"
-    busy = enqueue(connection, "wait_for_file", path=str(go), started=str(started))
+    # So many that they are pulled more than once: after the first pull, it still counts as asleep.
+    with psycopg.connect(database) as writer:
+        for _ in range(30):
+            enqueue(writer, "noop")
+        busy = [
+            enqueue(writer, "wait_for_file", path=str(go), started=str(started)) for _ in range(300)
+        ]
     until(started.exists)
-    until(lambda: not asleep(connection))
+    assert supervisor.status()["queued"] < 300
+    assert not asleep(connection)
     with psycopg.connect(database) as writer:
         job = enqueue(writer, "noop")
         go.touch()
-        assert finished(connection, busy) == ["succeeded"]
+        finished(connection, *busy)
         until(lambda: asleep(connection))
         writer.commit()
     assert finished(connection, job, patience=5) == ["succeeded"]

@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 import psycopg
 
+from wsup.sql.answers import Row
 from wsup.sql.settlement import SUCCEEDED, Back, Entry, Failure, Over
-from wsup.sql.source import PostgresSource, Row
+from wsup.sql.source import PostgresSource
 
 T = TypeVar("T")
 Connection = psycopg.Connection[Any]

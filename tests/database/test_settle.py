@@ -15,8 +15,9 @@ from road import (
     with_source,
 )
 
+from wsup.sql.answers import Pull, Turn
 from wsup.sql.settlement import CANCELLED, Over
-from wsup.sql.source import PostgresSource, Pull, Turn
+from wsup.sql.source import PostgresSource
 
 Connection = psycopg.Connection[Any]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wsup.sql.source import Row
+from wsup.sql.answers import Row
 from wsup.subworkers.memory import SharedMemory
 from wsup.subworkers.wire import TaskInfo
 from wsup.supervisor.backlog import Backlog

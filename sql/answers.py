@@ -1,0 +1,69 @@
+"""What the database answers to a supervisor, and what it is asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .settlement import Entry
+
+#: A pulled job: claim, job, attempt, task, queue, args, options.
+Row = tuple[int, int, int, str, str, str, str | None]
+
+
+class SourceLost(Exception):
+    """The database can't be reached, or can't do its work, for now."""
+
+
+class Pull(NamedTuple):
+    """What to pull: up to `most` jobs of these queues."""
+
+    queues: Sequence[str]
+    most: int
+    #: Say also that this supervisor no longer sleeps.
+    wake: bool = False
+
+
+@dataclass
+class Turn:
+    """What one turn has brought."""
+
+    rows: list[Row] = field(default_factory=list)
+    #: Results that were not accepted, because their jobs are no longer in their claims.
+    refused: int = 0
+    #: Seconds until the next waiting job is due; None: no job waits, or it was not asked.
+    next_due: float | None = None
+    #: Entries that the database would not store, each now settled as a failure.
+    culprits: list[Entry] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Beat:
+    alive: bool
+    claimed: bool
+    ready: bool
+    next_due: float | None
+    dead_rows: list[int]
+
+
+@dataclass(frozen=True)
+class Look:
+    ready: bool
+    next_due: float | None
+    writers: list[str]
+
+
+@dataclass(frozen=True)
+class Peer:
+    id: int
+    beat: int
+    lease: float
+    connected: bool
+
+
+@dataclass(frozen=True)
+class Held:
+    """A (job, attempt) pair that a claim holds."""
+
+    claim: int
+    job: int
+    attempt: int

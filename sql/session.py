@@ -1,0 +1,88 @@
+"""One connection of a supervisor's: one statement or turn at a time, each within a time limit."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from . import arrays
+from .answers import SourceLost
+from .connect import aconnect
+from .statements import statement
+
+Parameters = Sequence[object] | dict[str, object]
+
+
+class Session:
+    def __init__(self, dsn: str, *, statement_seconds: float = 30.0) -> None:
+        self._dsn = dsn
+        self._seconds = statement_seconds
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._lock = asyncio.Lock()
+        #: Whether a statement by itself runs in the isolation level that turns need.
+        self.read_committed = False
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None and not self._connection.closed
+
+    async def connect(self) -> None:
+        """(Re)connect. Raises DatabaseError."""
+        await self.close()
+        connection = await aconnect(self._dsn, application_name="wsup supervisor")
+        # Turns bring their own BEGIN, so that psycopg has no transaction to think about.
+        await connection.set_autocommit(True)
+        connection.prepare_threshold = 0
+        arrays.register(connection)
+        cursor = await connection.execute(statement("default_isolation"))
+        self.read_committed = await cursor.fetchone() == ("read committed",)
+        self._connection = connection
+
+    async def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    @asynccontextmanager
+    async def statement(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        """The connection, for one statement or turn. Raises SourceLost, psycopg.Error."""
+        async with self._lock:
+            connection = self._connection
+            if connection is None or connection.closed:
+                raise SourceLost("not connected")
+            try:
+                async with asyncio.timeout(self._seconds):
+                    yield connection
+            except TimeoutError:
+                await self.close()  # whatever it still does, its answer is no longer waited for
+                raise SourceLost(f"no answer within {self._seconds:g} s") from None
+            except psycopg.Error:
+                if not connection.closed:
+                    await connection.rollback()
+                raise
+
+    async def row(self, name: str, parameters: Parameters) -> Any:
+        """Run one statement by itself; returns its first row. Raises SourceLost."""
+        rows = await self.rows(name, parameters, tuple)
+        return rows[0] if rows else None
+
+    async def rows(
+        self, name: str, parameters: Parameters, make: Callable[[tuple[Any, ...]], Any]
+    ) -> list[Any]:
+        """Run one statement by itself; returns what `make` makes of each row. Raises SourceLost."""
+        try:
+            async with self.statement() as connection:
+                cursor = connection.cursor(row_factory=tuple_row)
+                await cursor.execute(statement(name), parameters)
+                return [make(row) for row in await cursor.fetchall()] if cursor.description else []
+        except psycopg.Error as error:
+            raise lost(error) from error
+
+
+def lost(error: psycopg.Error) -> SourceLost:
+    """An error of the connection's, or of the moment, in one line."""
+    text = str(error).strip().splitlines()
+    return SourceLost(text[0] if text else type(error).__name__)
