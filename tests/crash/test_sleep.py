@@ -1,5 +1,7 @@
 """An idle system: woken at once, and near to silent."""
 
+import random
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -75,3 +77,38 @@ def test_an_idle_supervisor_is_silent(
     before = calls()
     time.sleep(6)  # what is measured is that nothing happens
     assert calls() - before <= 3
+
+
+def test_none_is_missed_between_waking_and_falling_asleep(
+    make_supervisor: Callable[..., Supervisor], connection: Connection, database: str
+) -> None:
+    """Writers that never pause for long hit every moment of it; nobody polls for a minute."""
+    make_supervisor("--subworkers", "2", "--poll", "60").start()
+    jobs: list[int] = []
+
+    def write(seed: int) -> None:
+        pauses = random.Random(seed)
+        with psycopg.connect(database, autocommit=True) as writer:
+            for _ in range(150):
+                time.sleep(pauses.uniform(0, 0.006))  # what is tried are all the distances
+                jobs.append(enqueue(writer, "noop"))
+
+    writers = [threading.Thread(target=write, args=(seed,)) for seed in range(2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert set(finished(connection, *jobs, patience=5)) == {"succeeded"}
+
+
+def test_a_call_for_a_waiting_job_is_not_taken_for_one_of_a_ready_job(
+    make_supervisor: Callable[..., Supervisor], connection: Connection, database: str
+) -> None:
+    """One transaction makes both, and the server sends equal calls once."""
+    make_supervisor("--subworkers", "1", "--poll", "60").start()
+    until(lambda: asleep(connection))
+    with psycopg.connect(database) as writer:
+        ready = enqueue(writer, "noop")
+        row = writer.execute("SELECT wsup.enqueue('noop', delay => interval '0.3 s')").fetchone()
+        assert row is not None
+    assert finished(connection, ready, int(row[0]), patience=5) == ["succeeded"] * 2
