@@ -32,7 +32,7 @@ class Bar(NamedTuple):
 
 
 BARS = (
-    Bar("wsup start / floor", ">=", 0.5, lambda f: f.ratio("wsup", "floor")),
+    Bar("wsup start / floor", ">=", 0.5, lambda f: f.ratio("wsup", "floor before wsup")),
     Bar("wsup's statements / floor", ">=", 0.8, lambda f: f.ratio("loop", "floor")),
     Bar("large backlog / small one", ">=", 0.9, lambda f: f.ratio("wsup steady", "few steady")),
     Bar("pull, deep table / shallow", "<=", 1.5, lambda f: f.ratio_of_medians("deep", "shallow")),

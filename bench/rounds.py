@@ -1,4 +1,4 @@
-"""One round: every system once, one after the other, on the same server."""
+"""One round: every system, one after the other, on the same server."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ def play(server: Server, plan: Plan, figures: Figures) -> None:
     """Add one value, or more, to every figure."""
     ours = (os.getpid(), server.pid)
     began, busy, used = time.monotonic(), machine_seconds(), family_seconds(ours)
-    _floor(server, plan, figures)
-    figures.add("loop", turns.measure(server, plan.jobs))
-    tell(f"the loop with wsup's statements: {figures.last('loop'):,.0f} jobs/s")
+    for _ in range(plan.pairs):
+        figures.add("loop", turns.measure(server, plan.jobs))
+        tell(f"the loop with wsup's statements: {figures.last('loop'):,.0f} jobs/s")
+        _floor(server, plan, figures)
+    figures.add("floor before wsup", figures.last("floor"))
     _wsup(server, plan, figures)
     _bare(server, plan, figures)
     figures.add("separate memory", memory.separate_interpreters() / MIB)

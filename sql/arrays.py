@@ -75,6 +75,8 @@ def booleans(values: Sequence[bool]) -> BooleanArray:
 
 def texts(values: Sequence[bytes | str | None]) -> TextArray:
     """Texts as str or as UTF-8 bytes."""
+    if values and values.count(None) == len(values):  # as nearly always: a job without a result
+        return TextArray(_HEAD.pack(1, 1, 25, len(values), 1) + _NULL * len(values))
     return TextArray(_parts(25, [v.encode() if isinstance(v, str) else v for v in values]))
 
 
@@ -82,8 +84,6 @@ def _parts(element: int, values: Sequence[bytes | None]) -> bytes:
     if not values:
         return _EMPTY.pack(0, 0, element)
     head = _HEAD.pack(1, 1, element, len(values), 1)
-    if not any(value is not None for value in values):
-        return head + _NULL * len(values)
     length = struct.Struct(">i").pack
     return head + b"".join(
         _NULL if value is None else length(len(value)) + value for value in values

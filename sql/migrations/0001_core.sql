@@ -25,7 +25,7 @@ CREATE TABLE wsup.ready (
     rank     smallint NOT NULL,            -- -1 - priority, so that all of the key ascends
     attempt  smallint NOT NULL,            -- the number that this run will have, from 1
     lane     smallint NOT NULL,
-    queue    text     NOT NULL
+    queue    text COLLATE "C" NOT NULL     -- no index of ours depends on the machine's locale
 ) PARTITION BY LIST (lane);
 
 DO $lanes$
@@ -82,7 +82,7 @@ CREATE TYPE wsup.outcome_state AS ENUM ('succeeded', 'failed', 'cancelled', 'exp
 -- How a job ended, once.
 CREATE TABLE wsup.outcome (
     job         bigint             PRIMARY KEY,
-    finished_at timestamptz        NOT NULL DEFAULT clock_timestamp(),
+    finished_at timestamptz        NOT NULL DEFAULT now(),
     state       wsup.outcome_state NOT NULL,
     seconds     real,                      -- how long the last attempt ran
     supervisor  integer,

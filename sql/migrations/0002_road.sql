@@ -280,12 +280,13 @@ $$;
 
 -- commit -----------------------------------------------------------------------------------------
 
--- Settles what a supervisor has to say of the jobs it holds, whatever kind it is, in one statement:
+-- Settles what a supervisor has to say of the jobs it holds, whatever kind it is:
 --   over_*     jobs that ended, one row in `outcome` each
 --   back_*     jobs that run again: at once (delay NULL) or after `delay` seconds
 --   fail_*     attempts that went wrong, of jobs among the two above
 -- Only jobs still in their claim count, the claim being locked until the commit; the others were
 -- given to somebody else, and what this supervisor says of them is dropped. Returns their number.
+-- Elements are taken by their subscript: in PL/pgSQL that costs less than to unnest eight arrays.
 CREATE FUNCTION wsup.settle(
     supervisor integer,
     over_claim bigint[], over_job bigint[], over_attempt smallint[], over_state smallint[],
@@ -300,57 +301,72 @@ SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
-    refused bigint;
+    -- The claims that are still there: what each held, and what is left of it.
+    claims bigint[];
+    held   int8multirange[];
+    rest   int8multirange[];
+    accepted bigint;
+    refused  bigint := cardinality(over_job) + cardinality(back_job);
 BEGIN
-    WITH held AS MATERIALIZED (
-        SELECT c.id, c.jobs, s.jobs AS settled
-          FROM (SELECT u.claim, range_agg(int8range(u.job, u.job + 1)) AS jobs
+    SELECT array_agg(l.id), array_agg(l.jobs), array_agg(l.jobs - l.settled)
+      INTO claims, held, rest
+      FROM (
+        SELECT c.id, c.jobs, s.settled
+          FROM (SELECT u.claim, range_agg(int8range(u.job, u.job + 1)) AS settled
                   FROM unnest(over_claim || back_claim, over_job || back_job) AS u(claim, job)
                  GROUP BY u.claim) s
           JOIN wsup.claim c ON c.supervisor = settle.supervisor AND c.id = s.claim
-           FOR UPDATE OF c),
-    cut AS (
-        UPDATE wsup.claim c SET jobs = h.jobs - h.settled FROM held h
-         WHERE c.supervisor = settle.supervisor AND c.id = h.id AND NOT h.jobs <@ h.settled),
-    emptied AS (
-        DELETE FROM wsup.claim c USING held h
-         WHERE c.supervisor = settle.supervisor AND c.id = h.id AND h.jobs <@ h.settled),
-    over AS (
-        INSERT INTO wsup.outcome
-            (job, state, seconds, supervisor, subworker, attempt, result, reason)
-        SELECT o.job, ('{succeeded,failed,cancelled,expired}'::wsup.outcome_state[])[o.state], o.seconds,
-               settle.supervisor, o.subworker, o.attempt, o.result::json, o.reason
-          FROM unnest(over_claim, over_job, over_attempt, over_state, over_seconds,
-                      over_subworker, over_result, over_reason)
-               AS o(claim, job, attempt, state, seconds, subworker, result, reason)
-          JOIN held h ON h.id = o.claim AND h.jobs @> o.job
-        RETURNING 1),
-    back AS MATERIALIZED (
-        SELECT b.job, b.attempt, b.delay, j.priority, j.queue
-          FROM unnest(back_claim, back_job, back_attempt, back_delay)
-               AS b(claim, job, attempt, delay)
-          JOIN held h ON h.id = b.claim AND h.jobs @> b.job
-          JOIN wsup.job j ON j.id = b.job),
-    later AS (
-        INSERT INTO wsup.waiting (job, due_at, priority, attempt, queue)
-        SELECT b.job, clock_timestamp() + b.delay * interval '1 second', b.priority, b.attempt, b.queue
-          FROM back b WHERE b.delay IS NOT NULL),
-    again AS (
-        INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
-        SELECT b.job, -1 - b.priority, b.attempt, l.last_value % 4, b.queue
-          FROM wsup.lane_turn l, back b WHERE b.delay IS NULL),
-    failed AS (
+           FOR UPDATE OF c) l;
+
+    INSERT INTO wsup.outcome
+        (job, state, seconds, supervisor, subworker, attempt, result, reason)
+    SELECT over_job[i],
+           ('{succeeded,failed,cancelled,expired}'::wsup.outcome_state[])[over_state[i]],
+           over_seconds[i], settle.supervisor, over_subworker[i], over_attempt[i],
+           over_result[i]::json, over_reason[i]
+      FROM generate_subscripts(over_job, 1) AS i
+      JOIN unnest(claims, held) AS h(claim, jobs)
+        ON h.claim = over_claim[i] AND h.jobs @> over_job[i];
+    GET DIAGNOSTICS accepted = ROW_COUNT;
+    refused := refused - accepted;
+
+    IF cardinality(back_job) > 0 THEN
+        WITH back AS MATERIALIZED (
+            SELECT j.id AS job, back_attempt[i] AS attempt, back_delay[i] AS delay,
+                   j.priority, j.queue
+              FROM generate_subscripts(back_job, 1) AS i
+              JOIN unnest(claims, held) AS h(claim, jobs)
+                ON h.claim = back_claim[i] AND h.jobs @> back_job[i]
+              JOIN wsup.job j ON j.id = back_job[i]),
+        later AS (
+            INSERT INTO wsup.waiting (job, due_at, priority, attempt, queue)
+            SELECT b.job, clock_timestamp() + b.delay * interval '1 second', b.priority,
+                   b.attempt, b.queue
+              FROM back b WHERE b.delay IS NOT NULL),
+        again AS (
+            INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
+            SELECT b.job, -1 - b.priority, b.attempt, l.last_value % 4, b.queue
+              FROM wsup.lane_turn l, back b WHERE b.delay IS NULL)
+        SELECT count(*) INTO accepted FROM back;
+        refused := refused - accepted;
+    END IF;
+
+    IF cardinality(fail_job) > 0 THEN
         INSERT INTO wsup.failure
             (job, attempt, supervisor, subworker, lost, type, message, traceback)
-        SELECT f.job, f.attempt, settle.supervisor, f.subworker, f.lost, f.type, f.message,
-               f.traceback
-          FROM unnest(fail_claim, fail_job, fail_attempt, fail_subworker,
-                      fail_lost, fail_type, fail_message, fail_traceback)
-               AS f(claim, job, attempt, subworker, lost, type, message, traceback)
-          JOIN held h ON h.id = f.claim AND h.jobs @> f.job)
-    SELECT cardinality(over_job) + cardinality(back_job)
-           - (SELECT count(*) FROM over) - (SELECT count(*) FROM back)
-      INTO refused;
+        SELECT fail_job[i], fail_attempt[i], settle.supervisor, fail_subworker[i], fail_lost[i],
+               fail_type[i], fail_message[i], fail_traceback[i]
+          FROM generate_subscripts(fail_job, 1) AS i
+          JOIN unnest(claims, held) AS h(claim, jobs)
+            ON h.claim = fail_claim[i] AND h.jobs @> fail_job[i];
+    END IF;
+
+    DELETE FROM wsup.claim c USING unnest(claims, rest) AS r(claim, jobs)
+     WHERE c.supervisor = settle.supervisor AND c.id = r.claim AND isempty(r.jobs);
+    IF NOT '{}' = ALL (rest) THEN
+        UPDATE wsup.claim c SET jobs = r.jobs FROM unnest(claims, rest) AS r(claim, jobs)
+         WHERE c.supervisor = settle.supervisor AND c.id = r.claim AND NOT isempty(r.jobs);
+    END IF;
     RETURN refused;
 END
 $$;
