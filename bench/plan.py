@@ -17,6 +17,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     #: Times in a round that the loop and the floor are measured in turn: both take but seconds,
     #: and the machine's own speed changes by a third from one to the next.
     pairs: int = 5
+    #: Times in a round that the large backlog is drained, a small one before it and one after.
+    drains: int = 3
     #: Jobs in a floor run, a loop run, and the large backlog.
     jobs: int = JOBS
     #: Jobs in the small backlog.
@@ -41,7 +43,7 @@ def planned(*, rounds: int | None, jobs: int | None, quick: bool) -> Plan:
     plan = Plan()
     if quick:
         plan = Plan(
-            rounds=1, pairs=1, jobs=20_000, few_jobs=5_000, latencies=50,
+            rounds=1, pairs=1, drains=1, jobs=20_000, few_jobs=5_000, latencies=50,
             deep_ready=100_000, deep_waiting=10_000, pulls=30,
         )  # fmt: skip
     if jobs is not None:

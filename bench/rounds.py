@@ -32,7 +32,6 @@ def play(server: Server, plan: Plan, figures: Figures) -> None:
         figures.add("loop", turns.measure(server, plan.jobs))
         tell(f"the loop with wsup's statements: {figures.last('loop'):,.0f} jobs/s")
         _floor(server, plan, figures)
-    figures.add("floor before wsup", figures.last("floor"))
     _wsup(server, plan, figures)
     _bare(server, plan, figures)
     figures.add("separate memory", memory.separate_interpreters() / MIB)
@@ -70,13 +69,14 @@ def _wsup(server: Server, plan: Plan, figures: Figures) -> None:
         try:
             with Supervisor(server.dsn(database, WORKER), server.folder) as supervisor:
                 backlog.drain(connection, supervisor, plan.few_jobs // 10)
-                before, large, after = (
-                    backlog.drain(connection, supervisor, jobs)
-                    for jobs in (plan.few_jobs, plan.jobs, plan.few_jobs)
-                )
-                _add_drained(figures, large, plan.jobs)
-                figures.add("few", (before.rate + after.rate) / 2)
-                figures.add("few steady", (before.steady + after.steady) / 2)
+                before = backlog.drain(connection, supervisor, plan.few_jobs)
+                for _ in range(plan.drains):
+                    large = backlog.drain(connection, supervisor, plan.jobs)
+                    after = backlog.drain(connection, supervisor, plan.few_jobs)
+                    _add_drained(figures, large, plan.jobs)
+                    figures.add("few", (before.rate + after.rate) / 2)
+                    figures.add("few steady", (before.steady + after.steady) / 2)
+                    before = after
                 _add_latencies(figures, "wsup", latency.measure(connection, plan.latencies))
                 subworkers = pss_bytes(supervisor.subworkers)
                 figures.add("subworkers memory", subworkers / MIB)
@@ -88,6 +88,7 @@ def _wsup(server: Server, plan: Plan, figures: Figures) -> None:
 def _add_drained(figures: Figures, drained: Drained, jobs: int) -> None:
     cost = drained.cost
     figures.add("wsup", drained.rate)
+    figures.add("floor before wsup", figures.last("floor"))
     figures.add("wsup steady", drained.steady)
     figures.add("enqueue_many", drained.enqueued)
     figures.add("supervisor cpu", cost.supervisor * 1e6 / jobs)

@@ -12,6 +12,7 @@ from typing import ClassVar
 from psycopg import pq
 from psycopg.abc import AdaptContext
 from psycopg.adapt import Dumper
+from psycopg.types.string import TextBinaryLoader
 
 
 class PackedArray(bytes):
@@ -98,7 +99,8 @@ class _PackedDumper(Dumper):
 
 
 def register(context: AdaptContext) -> None:
-    """Teach a connection to send these arrays."""
+    """Teach a connection to send these arrays, and to leave JSON as it is."""
+    context.adapters.register_loader("json", TextBinaryLoader)
     for kind in (BigintArray, SmallintArray, RealArray, BooleanArray, TextArray):
         dumper = type(f"{kind.__name__}Dumper", (_PackedDumper,), {"oid": kind.oid})
         context.adapters.register_dumper(kind, dumper)

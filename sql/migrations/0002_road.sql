@@ -130,7 +130,7 @@ BEGIN
             CREATE FUNCTION wsup.take_%1$s(supervisor integer, queues text[], counts bigint[],
                                            ranks smallint[], firsts bigint[])
             RETURNS TABLE (claim bigint, rank smallint, job bigint, attempt smallint, task text,
-                           queue text, args text, options text)
+                           queue text, args json, options json)
             LANGUAGE plpgsql AS $take$
             #variable_conflict use_column
             BEGIN
@@ -152,13 +152,17 @@ BEGIN
                       FROM taken t JOIN wsup.job j ON j.id = t.job),
                 claimed AS (
                     INSERT INTO wsup.claim AS c (supervisor, jobs, retried, attempts)
-                    SELECT take_%1$s.supervisor, range_agg(int8range(f.job, f.job + 1)),
+                    SELECT take_%1$s.supervisor,
+                           -- Nearly always without a gap: one range then says it all.
+                           CASE WHEN max(f.job) - min(f.job) = count(*) - 1
+                                THEN int8multirange(int8range(min(f.job), max(f.job) + 1))
+                                ELSE (SELECT range_agg(int8range(g.job, g.job + 1)) FROM found g)
+                           END,
                            array_agg(f.job) FILTER (WHERE f.attempt > 1),
                            array_agg(f.attempt) FILTER (WHERE f.attempt > 1)
                       FROM found f HAVING count(*) > 0
                     RETURNING c.id)
-                SELECT c.id, f.rank, f.job, f.attempt, f.task, f.queue, f.args::text,
-                       f.options::text
+                SELECT c.id, f.rank, f.job, f.attempt, f.task, f.queue, f.args, f.options
                   FROM claimed c, found f
                  ORDER BY f.rank, f.job;
             END
@@ -173,7 +177,7 @@ $lanes$;
 -- With `wake`, the supervisor is no longer taken for asleep: said here, it costs no statement.
 CREATE FUNCTION wsup.pull(supervisor integer, queues text[], n integer, wake boolean DEFAULT false)
 RETURNS TABLE (claim bigint, job bigint, attempt smallint, task text, queue text,
-               args text, options text)
+               args json, options json)
 LANGUAGE plpgsql
 SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off
