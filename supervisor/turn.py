@@ -100,7 +100,8 @@ class Turns:
         self._pulls = 0
         # What fell due during the sleep has its own timer: the first pull needn't look for it.
         self._last_promote = time.monotonic()
-        self.consider()
+        # Not considered first: what is pulled, if anything, will be thought about soon enough.
+        self._due.set()
 
     def _ring(self) -> None:
         self._timer = None
@@ -201,6 +202,12 @@ class Turns:
         woke: bool,
         promoted: bool,
     ) -> None:
+        if turn.rows and not self._gather.finished:
+            self._on_rows(turn.rows)
+        elif turn.rows:
+            # The next turn is sent first, and what came is handed out while the database works.
+            self._arriving = len(turn.rows)
+            asyncio.get_running_loop().call_soon(self._arrive, turn.rows)
         if wanted:
             self._pulls += 1
         if woke:
@@ -214,10 +221,5 @@ class Turns:
         for culprit in turn.culprits:
             log.error("job %d: its result can't be stored", culprit.job)
         self._on_settled(len(entries) - turn.refused, seconds)
-        if turn.rows:
-            # Soon, not now: if the next turn is due already, it is sent first, and what came is
-            # handed out while the database works.
-            self._arriving = len(turn.rows)
-            asyncio.get_running_loop().call_soon(self._arrive, turn.rows)
         if len(turn.rows) < wanted and self.pulling:
             self._on_dry()

@@ -117,72 +117,52 @@ CREATE TRIGGER wake AFTER INSERT ON wsup.waiting
 
 -- pull -------------------------------------------------------------------------------------------
 
--- Takes the first `counts[i]` jobs of `queues[i]` out of one lane, as one new claim; from the place
--- in its order on where the first one was seen: the dead rows before it need not be waded through
--- once more. By ctid, so that no row is searched twice; one function a lane, because a ctid means
--- something within one table only. A job whose request was deleted by hand is dropped. All in one
--- statement, so that every part of it sees the same jobs. Called by wsup.pull alone, whose planner
--- settings hold here, too.
-DO $lanes$
-BEGIN
-    FOR lane IN 0..3 LOOP
-        EXECUTE format($make$
-            CREATE FUNCTION wsup.take_%1$s(supervisor integer, queues text[], counts bigint[],
-                                           ranks smallint[], firsts bigint[])
-            RETURNS TABLE (claim bigint, rank smallint, job bigint, attempt smallint, task text,
-                           queue text, args json, options json)
-            LANGUAGE plpgsql AS $take$
-            #variable_conflict use_column
-            BEGIN
-                RETURN QUERY
-                WITH locked AS MATERIALIZED (
-                    SELECT r.at
-                      FROM unnest(queues, counts, ranks, firsts) AS want(queue, n, rank, job)
-                     CROSS JOIN LATERAL (
-                        SELECT s.ctid AS at FROM wsup.ready_%1$s s
-                         WHERE s.queue = want.queue AND (s.rank, s.job) >= (want.rank, want.job)
-                         ORDER BY s.rank, s.job LIMIT want.n
-                           FOR UPDATE SKIP LOCKED) r),
-                taken AS (
-                    DELETE FROM wsup.ready_%1$s d
-                     WHERE d.ctid = ANY (ARRAY(SELECT at FROM locked))
-                    RETURNING d.job, d.rank, d.attempt),
-                found AS MATERIALIZED (
-                    SELECT t.job, t.rank, t.attempt, j.task, j.queue, j.args, j.options
-                      FROM taken t JOIN wsup.job j ON j.id = t.job),
-                claimed AS (
-                    INSERT INTO wsup.claim AS c (supervisor, jobs, retried, attempts)
-                    SELECT take_%1$s.supervisor,
-                           -- Nearly always without a gap: one range then says it all.
-                           CASE WHEN max(f.job) - min(f.job) = count(*) - 1
-                                THEN int8multirange(int8range(min(f.job), max(f.job) + 1))
-                                ELSE (SELECT range_agg(int8range(g.job, g.job + 1)) FROM found g)
-                           END,
-                           array_agg(f.job) FILTER (WHERE f.attempt > 1),
-                           array_agg(f.attempt) FILTER (WHERE f.attempt > 1)
-                      FROM found f HAVING count(*) > 0
-                    RETURNING c.id)
-                SELECT c.id, f.rank, f.job, f.attempt, f.task, f.queue, f.args, f.options
-                  FROM claimed c, found f
-                 ORDER BY f.rank, f.job;
-            END
-            $take$ $make$, lane);
-    END LOOP;
-END
-$lanes$;
-
 -- The one pull: up to `n` jobs of `queues`, by priority, then age, as one new claim a lane. First it
 -- looks where there are any (the places: a queue in a lane); if in several, it counts how many of the
 -- n come from which; then it takes exactly those. So the cost is O(n) however many jobs are ready.
 -- With `wake`, the supervisor is no longer taken for asleep: said here, it costs no statement.
-CREATE FUNCTION wsup.pull(supervisor integer, queues text[], n integer, wake boolean DEFAULT false)
-RETURNS TABLE (claim bigint, job bigint, attempt smallint, task text, queue text,
-               args json, options json)
-LANGUAGE plpgsql
-SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_hashjoin = off SET enable_mergejoin = off
-SET plan_cache_mode = force_generic_plan
-AS $$
+--
+-- What takes jobs out of a lane is written once and made four times, because a ctid means something
+-- within one table only; and twice each, because nearly always all jobs are in one lane, and then
+-- the call of another function would be a fifth of an idle system's pull.
+DO $make$
+DECLARE
+    -- The first `counts[i]` jobs of `names[i]`, from the place in the lane's order on where the
+    -- first one was seen: the dead rows before it need not be waded through once more. By ctid, so
+    -- that no row is searched twice. A job whose request was deleted by hand is dropped. All in one
+    -- statement, so that every part of it sees the same jobs.
+    take CONSTANT text := $take$
+        RETURN QUERY
+        WITH locked AS MATERIALIZED (
+            SELECT r.at FROM unnest(names, counts, ranks, firsts) AS want(queue, n, rank, job)
+             CROSS JOIN LATERAL (
+                SELECT s.ctid AS at FROM wsup.ready_%1$s s
+                 WHERE s.queue = want.queue AND (s.rank, s.job) >= (want.rank, want.job)
+                 ORDER BY s.rank, s.job LIMIT want.n
+                   FOR UPDATE SKIP LOCKED) r),
+        taken AS (
+            DELETE FROM wsup.ready_%1$s d WHERE d.ctid = ANY (ARRAY(SELECT at FROM locked))
+            RETURNING d.job, d.rank, d.attempt),
+        found AS MATERIALIZED (
+            SELECT t.job, t.rank, t.attempt, j.task, j.queue, j.args, j.options
+              FROM taken t JOIN wsup.job j ON j.id = t.job),
+        claimed AS (
+            INSERT INTO wsup.claim AS c (supervisor, jobs, retried, attempts)
+            SELECT supervisor,
+                   -- Nearly always without a gap: one range then says it all.
+                   CASE WHEN max(f.job) - min(f.job) = count(*) - 1
+                        THEN int8multirange(int8range(min(f.job), max(f.job) + 1))
+                        ELSE (SELECT range_agg(int8range(g.job, g.job + 1)) FROM found g)
+                   END,
+                   array_agg(f.job) FILTER (WHERE f.attempt > 1),
+                   array_agg(f.attempt) FILTER (WHERE f.attempt > 1)
+              FROM found f HAVING count(*) > 0
+            RETURNING c.id)
+        SELECT %2$s c.id, f.job, f.attempt, f.task, f.queue, f.args, f.options
+          FROM claimed c, found f
+         ORDER BY f.rank, f.job;
+    $take$;
+    pull text := $pull$
 #variable_conflict use_column
 DECLARE
     -- The places, and the first job of each: what is before it is dead, and waded through once.
@@ -245,21 +225,9 @@ BEGIN
                           ORDER BY s.rank, s.job LIMIT pull.n)) j
                      ORDER BY j.rank, j.job LIMIT pull.n) r) h;
     END IF;
-    -- Nearly always, all of them are in one lane.
     IF lanes[1] = ALL (lanes) THEN
         CASE lanes[1]
-        WHEN 0 THEN
-            RETURN QUERY SELECT t.claim, t.job, t.attempt, t.task, t.queue, t.args, t.options
-                FROM wsup.take_0(supervisor, names, counts, ranks, firsts) t;
-        WHEN 1 THEN
-            RETURN QUERY SELECT t.claim, t.job, t.attempt, t.task, t.queue, t.args, t.options
-                FROM wsup.take_1(supervisor, names, counts, ranks, firsts) t;
-        WHEN 2 THEN
-            RETURN QUERY SELECT t.claim, t.job, t.attempt, t.task, t.queue, t.args, t.options
-                FROM wsup.take_2(supervisor, names, counts, ranks, firsts) t;
-        WHEN 3 THEN
-            RETURN QUERY SELECT t.claim, t.job, t.attempt, t.task, t.queue, t.args, t.options
-                FROM wsup.take_3(supervisor, names, counts, ranks, firsts) t;
+        -- cases --
         END CASE;
         RETURN;
     END IF;
@@ -280,7 +248,32 @@ BEGIN
         SELECT t.* FROM lane l, wsup.take_3(pull.supervisor, l.q, l.k, l.r, l.j) t WHERE l.lane = 3) t
      ORDER BY t.rank, t.job;
 END
-$$;
+    $pull$;
+    cases text := '';
+BEGIN
+    FOR lane IN 0..3 LOOP
+        -- Called by wsup.pull alone, whose planner settings hold here, too.
+        EXECUTE format($function$
+            CREATE FUNCTION wsup.take_%s(supervisor integer, names text[], counts bigint[],
+                                         ranks smallint[], firsts bigint[])
+            RETURNS TABLE (rank smallint, claim bigint, job bigint, attempt smallint, task text,
+                           queue text, args json, options json)
+            LANGUAGE plpgsql AS %L $function$,
+            lane, format(E'#variable_conflict use_column\nBEGIN%sEND', format(take, lane, 'f.rank,')));
+        cases := cases || format('WHEN %s THEN %s', lane, format(take, lane, ''));
+    END LOOP;
+    EXECUTE format($function$
+        CREATE FUNCTION wsup.pull(supervisor integer, queues text[], n integer,
+                                  wake boolean DEFAULT false)
+        RETURNS TABLE (claim bigint, job bigint, attempt smallint, task text, queue text,
+                       args json, options json)
+        LANGUAGE plpgsql
+        SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off
+        SET enable_hashjoin = off SET enable_mergejoin = off
+        SET plan_cache_mode = force_generic_plan
+        AS %L $function$, replace(pull, '-- cases --', cases));
+END
+$make$;
 
 -- commit -----------------------------------------------------------------------------------------
 
