@@ -89,7 +89,7 @@ class Listener:
         connection = self._connection
         if connection is None:
             raise SourceLost("the listener is not connected")
-        self._asker = asyncio.get_running_loop().create_future()
+        asker = self._asker = asyncio.get_running_loop().create_future()
         self._results = []
         try:
             connection.pgconn.send_query_prepared(
@@ -106,11 +106,13 @@ class Listener:
             async with asyncio.timeout(self._seconds):
                 while connection.pgconn.flush():
                     await self._writable()
-                await self._asker
+                await asker
         except psycopg.Error as error:
+            self._asker = None
             self._lose()
             raise lost(error) from error
         except TimeoutError:
+            self._asker = None
             self._lose()
             raise SourceLost(f"no answer within {self._seconds:g} s") from None
         finally:
