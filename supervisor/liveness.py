@@ -1,6 +1,7 @@
 """Showing others that this supervisor lives, and giving back the jobs of those that don't."""
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,9 +38,22 @@ class Witness:
         self._seen: dict[int, _Seen] = {}
         self._connected_since = time.monotonic()
 
+    @property
+    def next_verdict(self) -> float:
+        """When a lock that is free now will have been free for long enough, on the monotonic
+        clock; infinity if none is."""
+        free = [seen.free_since for seen in self._seen.values() if seen.free_since is not None]
+        if not free:
+            return math.inf
+        return max(min(free) + FREE_SECONDS, self._connected_since + WITNESS_SECONDS)
+
+    def forget(self) -> None:
+        """Nobody else has claims: there is nothing to take over."""
+        self._seen.clear()
+
     def reconnected(self) -> None:
         """The connection was lost: what was seen before it counts no longer."""
-        self._seen.clear()
+        self.forget()
         self._connected_since = time.monotonic()
 
     async def look(self) -> int:

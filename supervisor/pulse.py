@@ -35,7 +35,17 @@ class Pulse:
         self._systemd = systemd
         supervisor.on_lost = self._lost
         self._reconnecting: asyncio.Task[None] | None = None
+        supervisor.on_busy = self._busy
+        supervisor.on_claimed = self._heed
         self._last_beat = 0.0
+        #: Ends the pause between two looks at the clock.
+        self._stir = asyncio.Event()
+        self._dozing = False
+        #: The others know that there are claims here, which they must watch.
+        self._told = False
+        self._heeded = False
+        #: The last beat came after the word that this one sleeps: of claims made since, it is told.
+        self._beaten_asleep = False
         self._compare_in = COMPARE_EVERY
         self._claimed_elsewhere = True
         self._registered = False
@@ -124,7 +134,36 @@ class Pulse:
                 self._sample()
             if supervisor.source.connected and self._reconnecting is None:
                 await self._beat_if_due(now, busy=busy)
-            await asyncio.sleep(TICK_BUSY if busy else TICK_IDLE)
+            verdict_in = max(TICK_BUSY, supervisor.witness.next_verdict - time.monotonic())
+            await self._doze(TICK_BUSY if busy else min(TICK_IDLE, verdict_in))
+
+    async def _doze(self, seconds: float) -> None:
+        self._dozing = seconds > TICK_BUSY
+        self._stir.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stir.wait()
+        except TimeoutError:
+            pass
+        self._dozing = False
+
+    def _busy(self) -> None:
+        """Jobs have come: if there were none before, the others are to know at once."""
+        if self._dozing:
+            self._stir.set()
+
+    def _heed(self) -> None:
+        """Another one has claims now: should it die, that must be seen soon."""
+        self._claimed_elsewhere = self._heeded = True
+        self._stir.set()
+
+    def _next_beat(self, *, busy: bool) -> float:
+        """When it is due, on the monotonic clock."""
+        supervisor = self._supervisor
+        calm = not (busy or self._claimed_elsewhere or supervisor.gather.finished)
+        slow = calm and self._beaten_asleep
+        due = self._last_beat + (supervisor.settings.poll if slow else BEAT_SECONDS)
+        return min(due, supervisor.witness.next_verdict)
 
     def _sample(self) -> None:
         supervisor = self._supervisor
@@ -136,30 +175,35 @@ class Pulse:
 
     async def _beat_if_due(self, now: float, *, busy: bool) -> None:
         supervisor = self._supervisor
-        every = BEAT_SECONDS
-        if not busy and not self._claimed_elsewhere and not supervisor.gather.finished:
-            every = supervisor.settings.poll
-        if now - self._last_beat < every:
+        tell = busy and not self._told
+        if not tell and self._next_beat(busy=busy) > now:
             return
         self._last_beat = now
+        asleep = supervisor.is_asleep()
+        self._heeded = False  # what is heard from now on, the beat may have been too early to see
         try:
             beat = await supervisor.source.beat(
                 queues=list(supervisor.turns.queues),
                 jobs_done=supervisor.meter.done,
                 memory=supervisor.memory.sample(self._pids()),
                 occupancy=supervisor.meter.occupancy.values,
+                tell=tell,
             )
+            self._told = busy
+            self._beaten_asleep = asleep
             await self._act(beat)
         except SourceLost as error:
             self._lost(str(error))
 
     async def _act(self, beat: Beat) -> None:
         supervisor = self._supervisor
-        self._claimed_elsewhere = beat.claimed
+        self._claimed_elsewhere = beat.claimed or self._heeded
         if not beat.alive:
             await self._rise_again()
             return
-        if beat.claimed and await supervisor.witness.look():
+        if not beat.claimed:
+            supervisor.witness.forget()
+        elif await supervisor.witness.look():
             supervisor.wake()
         supervisor.lanes.look_after(beat.dead_rows)
         self._compare_in -= 1

@@ -88,6 +88,9 @@ class Supervisor:
         self.memory = MemoryMeter()
         #: Called with a reason when the database was lost; set by who can reconnect.
         self.on_lost: Callable[[str], None] = lambda _reason: None
+        #: Called when there are jobs here, and when another supervisor has said so of itself.
+        self.on_busy: Callable[[], None] = lambda: None
+        self.on_claimed: Callable[[], None] = lambda: None
         self._due_timer: asyncio.TimerHandle | None = None
 
     # the road -----------------------------------------------------------------------------------
@@ -104,6 +107,7 @@ class Supervisor:
             self._give_back_backlog()
         else:
             self.backlog.hand_out(self.pool.current)
+        self.on_busy()
 
     def _finished(self) -> None:
         """execute → gather"""
@@ -199,6 +203,10 @@ class Supervisor:
         """Does any job wait or run here?"""
         return bool(len(self.backlog)) or any(member.held for member in self.pool.members)
 
+    def is_asleep(self) -> bool:
+        """Does the database know that this one wants to be called?"""
+        return self.turns.said_asleep and not self.turns.pulling
+
     # awake and asleep ---------------------------------------------------------------------------
 
     def wake(self) -> None:
@@ -207,6 +215,9 @@ class Supervisor:
             self.sleep.wake()
 
     def _hear(self, payload: str) -> None:
+        if payload == "claimed":
+            self.on_claimed()
+            return
         if payload:
             self.sleep.doubt()  # it is about a waiting job: when that is due must be looked up
         self.wake()

@@ -12,13 +12,18 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 class Relay:
     """Stands between a client and the server, and changes what the server says."""
 
-    def __init__(self, server: str, folder: Path) -> None:
+    def __init__(self, server: str, where: Path | str) -> None:
+        """Listens in a folder, or at an IPv4 address."""
         self._server = conninfo_to_dict(server)
-        self._listener = socket.socket(socket.AF_UNIX)
-        port = self._server.get("port", "5432")
-        self._listener.bind(str(folder / f".s.PGSQL.{port}"))
-        self._listener.listen()
-        self.dsn = make_conninfo(server, host=str(folder), hostaddr=None)
+        port = int(str(self._server.get("port", 5432)))
+        if isinstance(where, Path):
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(str(where / f".s.PGSQL.{port}"))
+            self._listener.listen()
+        else:
+            self._listener = socket.create_server((where, 0))
+            port = self._listener.getsockname()[1]
+        self.dsn = make_conninfo(server, host=str(where), hostaddr=None, port=port)
         #: Applied to each piece that the server sends; None breaks the connection.
         self.change: Callable[[bytes], bytes | None] = lambda data: data
         self.connections = 0

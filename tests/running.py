@@ -28,6 +28,8 @@ class Supervisor:
             sys.executable, "-m", "wsup", "start", "--app", app, "--database", database,
             "--run-dir", str(folder / "run"), *flags,
         ]  # fmt: skip
+        #: What runs the command: a network namespace, say.
+        self.within: list[str] = []
         self.lines: list[str] = []
         self._heard = threading.Condition()
         self.process: subprocess.Popen[str] | None = None
@@ -38,7 +40,7 @@ class Supervisor:
 
     def launch(self, **environment: str) -> "Supervisor":
         self.process = subprocess.Popen(
-            self.command,
+            [*self.within, *self.command],
             cwd=self.folder,
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,

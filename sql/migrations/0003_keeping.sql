@@ -49,7 +49,7 @@ $$;
 -- A sign of life. `alive` is false when somebody has buried this supervisor meanwhile. `claimed`
 -- tells whether any other supervisor holds jobs, for then its pulse must be watched.
 CREATE FUNCTION wsup.beat(supervisor integer, queues text[], jobs_done bigint, memory bigint,
-                          occupancy real[],
+                          occupancy real[], tell boolean,
                           OUT alive boolean, OUT claimed boolean, OUT ready boolean,
                           OUT next_due double precision, OUT dead_rows bigint[])
 LANGUAGE plpgsql
@@ -73,6 +73,10 @@ BEGIN
                        pg_stat_get_dead_tuples('wsup.ready_1'::regclass),
                        pg_stat_get_dead_tuples('wsup.ready_2'::regclass),
                        pg_stat_get_dead_tuples('wsup.ready_3'::regclass)];
+    IF tell THEN
+        PERFORM pg_notify('wsup_' || s.supervisor, 'claimed')
+           FROM wsup.sleeper s WHERE s.supervisor <> beat.supervisor;
+    END IF;
 END
 $$;
 
