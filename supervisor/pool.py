@@ -70,6 +70,7 @@ class Pool:
         try:
             async with asyncio.timeout(WARM_SECONDS):
                 await asyncio.gather(*(self._spawn_warm(fresh, i) for i in range(size)))
+            self._refuse_if_stopping()
         except (AppFailed, TemplateDied, TimeoutError) as error:
             self._abandon(fresh)
             reason = str(error) or f"not warm within {WARM_SECONDS:g} s"
@@ -111,7 +112,13 @@ class Pool:
         finally:
             del self._warm[id(member)]
 
+    def _refuse_if_stopping(self) -> None:
+        """What starts now would never be told to end. Raises AppFailed."""
+        if self._stopping:
+            raise AppFailed("the supervisor is stopping")
+
     async def _spawn(self, generation: Generation, index: int) -> Member:
+        self._refuse_if_stopping()
         memory = SharedMemory.create(self._places(generation), generation.load.ring_bytes)
         member = Member(index, generation.number, memory)
         try:

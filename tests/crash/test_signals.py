@@ -57,48 +57,6 @@ def test_int_and_quit_give_back_at_once(
     assert not any(alive(pid) for pid in pids)
 
 
-def test_hup_reloads_the_code_and_old_jobs_finish_on_the_old(
-    supervisor: Supervisor, connection: Connection, tmp_path: Path
-) -> None:
-    job, go = running_job(connection, tmp_path)
-    tasks = supervisor.folder / "tasks.py"
-    tasks.write_text(tasks.read_text().replace("VERSION = 1", "VERSION = 2"))
-    supervisor.send(signal.SIGHUP)
-    supervisor.wait_for("reloaded: generation 2")
-    probe = enqueue(connection, "version")
-    assert finished(connection, probe) == ["succeeded"]
-    assert connection.execute(
-        "SELECT result::text FROM wsup.outcome WHERE job = %s", [probe]
-    ).fetchone() == ("2",)
-    assert state(connection, job) == "running"
-    go.touch()
-    assert finished(connection, job) == ["succeeded"]
-    until(lambda: {m["generation"] for m in supervisor.status()["subworkers"]} == {2})
-
-
-def test_broken_code_is_not_taken_over(supervisor: Supervisor, connection: Connection) -> None:
-    tasks = supervisor.folder / "tasks.py"
-    tasks.write_text("import nothing_of_that_name\n")
-    reply = supervisor.ask("reload")
-    assert not reply["ok"]
-    assert "nothing_of_that_name" in reply["error"]
-    supervisor.wait_for("the old code works on")
-    assert finished(connection, enqueue(connection, "add", a=1, b=1)) == ["succeeded"]
-
-
-def test_jobs_neither_get_lost_nor_repeat_during_reloads(
-    supervisor: Supervisor, connection: Connection, tmp_path: Path
-) -> None:
-    ledger = tmp_path / "ledger"
-    jobs = []
-    for _ in range(3):
-        with connection.transaction():
-            jobs += [enqueue(connection, "count", path=str(ledger)) for _ in range(300)]
-        assert supervisor.ask("reload")["ok"]
-    assert set(finished(connection, *jobs)) == {"succeeded"}
-    assert sorted(int(line.split()[0]) for line in ledger.read_text().splitlines()) == jobs
-
-
 def test_usr2_pauses_and_goes_on(supervisor: Supervisor, connection: Connection) -> None:
     supervisor.send(signal.SIGUSR2)
     supervisor.wait_for("paused")
