@@ -7,7 +7,7 @@ STAMP   = $(VENV)/.installed
 LINKS   = build/typing/wsup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers links suite bench-floor clean
+.PHONY: help demo test lint types layers links suite test-matrix bench-floor clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ test: lint types layers suite ## Everything that must be green: lint, format, ty
 
 suite: $(STAMP) ## The tests alone; ARGS="-k ring" to choose
 	$(BIN)/pytest $(ARGS)
+
+test-matrix: $(STAMP) ## The suite on PostgreSQL 15, 16, 17 and 18
+	$(BIN)/python tests/matrix.py $(ARGS)
 
 lint: $(STAMP) ## ruff check and ruff format --check
 	$(BIN)/ruff check .

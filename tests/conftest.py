@@ -16,6 +16,8 @@ from wsup.sql.migrate import migrate
 
 #: A server of your own to test against; its databases named wsup_test_* are dropped.
 EXTERNAL = "WSUP_TEST_SERVER"
+#: The folder of another PostgreSQL's programs, to make the server with.
+PROGRAMS = "WSUP_TEST_PROGRAMS"
 TEMPLATE = "wsup_test_template"
 _numbers = count(1)
 
@@ -26,8 +28,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if external := os.environ.get(EXTERNAL):
         yield external
         return
+    programs = os.environ.get(PROGRAMS)
     embedded = EmbeddedServer(
         tmp_path_factory.mktemp("server"),
+        bin_dir=Path(programs) if programs else None,
         # What a test writes need not survive the machine.
         settings={"fsync": "off", "full_page_writes": "off", "max_connections": "200"},
     )
