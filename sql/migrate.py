@@ -18,6 +18,8 @@ from ..config.errors import DatabaseError
 from .statements import statement
 
 MIGRATIONS = files(__package__) / "migrations"
+#: How a migration begins that supervisors of before can't work with; the reason follows.
+BREAKING = b"-- breaking:"
 #: The oldest that is tested.
 OLDEST_SERVER = 15
 
@@ -32,6 +34,10 @@ class Migration(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.version:04}_{self.name}"
+
+    @property
+    def is_breaking(self) -> bool:
+        return self.text.startswith(BREAKING)
 
 
 @cache
@@ -61,6 +67,8 @@ def migrate(conn: Connection[Any], dry_run: bool = False) -> list[Migration]:
     if conn.info.transaction_status != TransactionStatus.IDLE:
         raise DatabaseError("migrate needs a connection of its own: this one is in a transaction")
     waiting = pending(conn)
+    with conn.transaction():
+        _refuse_running(conn, waiting)
     if dry_run:
         return waiting
     return [migration for migration in waiting if _apply(conn, migration)]
@@ -87,6 +95,7 @@ def _apply(conn: Connection[Any], migration: Migration) -> bool:
         _run(conn, statement("migration_setup"))
         if migration not in _pending(conn):
             return False
+        _refuse_running(conn, [migration])
         _run(conn, migration.text)
         _run(conn, statement("migration_insert"), row)
     return True
@@ -106,6 +115,21 @@ def _pending(conn: Connection[Any]) -> list[Migration]:
                 "install the wsup that migrated it, or use another database"
             )
     return list(known[len(applied) :])
+
+
+def _refuse_running(conn: Connection[Any], waiting: list[Migration]) -> None:
+    """Supervisors of before go on through a migration, unless it says that they can't."""
+    breaking = next((migration for migration in waiting if migration.is_breaking), None)
+    # In an empty database nobody runs; what is there since version 1 is needed to ask.
+    if breaking is None or waiting[0].version == 1:
+        return
+    running = _run(conn, statement("migration_running")).fetchall()
+    if running:
+        names = ", ".join(f"{host} pid {pid} (wsup {version})" for host, pid, version in running)
+        raise DatabaseError(
+            f"nothing was changed: {breaking} would break what runs: {names}; stop these "
+            "supervisors, then migrate"
+        )
 
 
 def _applied(conn: Connection[Any]) -> list[Migration]:
