@@ -11,6 +11,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
+from wsup.config.database import LIBPQ_VARIABLES
 from wsup.config.embedded import EmbeddedServer
 from wsup.sql.migrate import migrate
 
@@ -86,6 +87,16 @@ def connection(database: str) -> Iterator[psycopg.Connection]:
     """A connection of the test's own to `database`, in autocommit."""
     with psycopg.connect(database, autocommit=True) as made:
         yield made
+
+
+@pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory: an empty one, with nothing of wsup's in the environment."""
+    monkeypatch.chdir(tmp_path)
+    ours = [name for name in os.environ if name.startswith("WSUP_")]
+    for name in (*LIBPQ_VARIABLES, "RUNTIME_DIRECTORY", *ours):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
 
 
 @pytest.fixture

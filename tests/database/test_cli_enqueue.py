@@ -3,44 +3,14 @@
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
-
-from wsup.cli import main
-
-Wsup = Callable[..., Result]
-
-
-@pytest.fixture
-def wsup(database: str, monkeypatch: pytest.MonkeyPatch) -> Wsup:
-    monkeypatch.setenv("WSUP_DATABASE", database)
-
-    def run(*args: object, stdin: str | None = None) -> Result:
-        return CliRunner().invoke(main, [str(arg) for arg in args], stdin, prog_name="wsup")
-
-    return run
-
-
-@pytest.fixture
-def enqueue(wsup: Wsup) -> Callable[..., int]:
-    def run(*args: object) -> int:
-        result = wsup("enqueue", *args)
-        assert result.exit_code == 0, result.output
-        return int(result.stdout)
-
-    return run
-
-
-def shown(wsup: Wsup, job: int) -> dict[str, Any]:
-    row: dict[str, Any] = json.loads(wsup("jobs", "show", job, "--json").stdout)
-    return row
+from shell import Wsup, shown
 
 
 def test_enqueue_prints_the_id_of_a_ready_job(wsup: Wsup, enqueue: Callable[..., int]) -> None:
     job = enqueue("shop.tasks.mail", '{"to": "a@b", "size": 12345678901234567890.5}')
-    row = shown(wsup, job)
+    row = shown(job)
     assert (row["state"], row["task"], row["queue"]) == ("ready", "shop.tasks.mail", "default")
     assert row["priority"] == 0
     assert row["options"] is None
@@ -49,7 +19,7 @@ def test_enqueue_prints_the_id_of_a_ready_job(wsup: Wsup, enqueue: Callable[...,
 
 def test_enqueue_with_every_option(wsup: Wsup, enqueue: Callable[..., int]) -> None:
     options = ("--queue", "q", "--priority", -5, "--delay", 100, "--retries", 3, "--timeout", 1.5)
-    row = shown(wsup, enqueue("a.b", *options))
+    row = shown(enqueue("a.b", *options))
     assert (row["state"], row["queue"], row["priority"]) == ("waiting", "q", -5)
     assert row["options"] == {"retries": 3, "timeout": 1.5}
     wait = datetime.fromisoformat(row["due_at"]) - datetime.fromisoformat(row["enqueued_at"])
@@ -67,13 +37,13 @@ def test_enqueue_with_every_option(wsup: Wsup, enqueue: Callable[..., int]) -> N
 def test_a_time_without_a_zone_is_local(
     given: str, meant: str, wsup: Wsup, enqueue: Callable[..., int]
 ) -> None:
-    due = datetime.fromisoformat(shown(wsup, enqueue("a.b", "--run-at", given))["due_at"])
+    due = datetime.fromisoformat(shown(enqueue("a.b", "--run-at", given))["due_at"])
     assert due == datetime.fromisoformat(meant).astimezone()
 
 
 def test_args_can_come_from_stdin(wsup: Wsup) -> None:
     job = int(wsup("enqueue", "a.b", "-", stdin='{"x": "é"}\n').stdout)
-    assert shown(wsup, job)["args"] == {"x": "é"}
+    assert shown(job)["args"] == {"x": "é"}
 
 
 @pytest.mark.parametrize(

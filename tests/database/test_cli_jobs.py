@@ -7,31 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from click.testing import CliRunner, Result
-
-from wsup.cli import main
-
-Wsup = Callable[..., Result]
-
-
-@pytest.fixture
-def wsup(database: str, monkeypatch: pytest.MonkeyPatch) -> Wsup:
-    monkeypatch.setenv("WSUP_DATABASE", database)
-
-    def run(*args: object, stdin: str | None = None) -> Result:
-        return CliRunner().invoke(main, [str(arg) for arg in args], stdin, prog_name="wsup")
-
-    return run
-
-
-@pytest.fixture
-def enqueue(wsup: Wsup) -> Callable[..., int]:
-    def run(*args: object) -> int:
-        result = wsup("enqueue", *args)
-        assert result.exit_code == 0, result.output
-        return int(result.stdout)
-
-    return run
+from shell import Wsup, shown
 
 
 def listed(wsup: Wsup, *args: object) -> list[dict[str, Any]]:
@@ -43,11 +19,6 @@ def listed(wsup: Wsup, *args: object) -> list[dict[str, Any]]:
 
 def ids(wsup: Wsup, *args: object) -> list[int]:
     return [row["id"] for row in listed(wsup, *args)]
-
-
-def shown(wsup: Wsup, job: int) -> dict[str, Any]:
-    row: dict[str, Any] = json.loads(wsup("jobs", "show", job, "--json").stdout)
-    return row
 
 
 # list and show ------------------------------------------------------------------------------------
@@ -155,7 +126,7 @@ def test_show_for_people(wsup: Wsup, placed: dict[str, int]) -> None:
 
 
 def test_show_a_running_and_a_finished_job(wsup: Wsup, placed: dict[str, int]) -> None:
-    running = shown(wsup, placed["running"])
+    running = shown(placed["running"])
     assert (running["state"], running["held_by"], running["held_on"]) == ("running", 1, "host1")
     text = wsup("jobs", "show", placed["succeeded"], "--json").stdout
     assert '"ok": 1e400' in text  # as it is, not as a float
@@ -188,14 +159,14 @@ def test_retry_leaves_others_and_says_so(wsup: Wsup, placed: dict[str, int]) -> 
     result = wsup("jobs", "retry", placed["succeeded"], placed["failed"])
     assert result.exit_code == 1
     assert result.stderr.startswith(f"wsup: left as they are: {placed['succeeded']}: only failed")
-    assert shown(wsup, placed["failed"])["state"] == "ready"
+    assert shown(placed["failed"])["state"] == "ready"
 
 
 def test_cancel_what_has_not_started(wsup: Wsup, placed: dict[str, int]) -> None:
     result = wsup("jobs", "cancel", "--json", placed["ready"], placed["waiting"])
     assert result.exit_code == 0, result.output
     assert [row["state"] for row in json.loads(result.stdout)] == ["cancelled", "cancelled"]
-    assert shown(wsup, placed["waiting"])["reason"] == "cancelled by an operator"
+    assert shown(placed["waiting"])["reason"] == "cancelled by an operator"
     result = wsup("jobs", "cancel", placed["running"])
     assert result.exit_code == 1
     assert "left as they are" in result.stderr

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from shell import complaint, wsup
 
 from wsup.cli import main
 from wsup.config import database as chosen
-from wsup.config.database import LIBPQ_VARIABLES
 from wsup.config.loading import load
 from wsup.config.settings import Settings, keys
 from wsup.supervisor import run as supervisor
@@ -23,25 +22,8 @@ SECRET = "geheim"
 
 
 @pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty folder, nothing in the environment, and no embedded server."""
-    monkeypatch.chdir(tmp_path)
-    for name in [*LIBPQ_VARIABLES, "RUNTIME_DIRECTORY", *(n for n in os.environ if "WSUP" in n)]:
-        monkeypatch.delenv(name, raising=False)
+def _without_embedded_server(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wsup.config.embedded.EmbeddedServer.available", lambda *_: False)
-
-
-def wsup(*args: str) -> Result:
-    return CliRunner().invoke(main, args, prog_name="wsup")
-
-
-def complaint(*args: str, code: int = 2) -> str:
-    """The one line that a refused command says."""
-    result = wsup(*args)
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    assert re.fullmatch(r"wsup: [^\n]+\n", result.stderr)
-    return result.stderr
 
 
 def test_a_real_process_exits_with_2_and_one_line() -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,9 +9,8 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from click.testing import CliRunner, Result
+from shell import complaint, wsup
 
-from wsup.cli import main
 from wsup.cli.control import NoSupervisor, ask, supervisor_pid
 from wsup.config.errors import WsupError
 
@@ -20,8 +18,10 @@ from wsup.config.errors import WsupError
 IMPOSTOR = """
 import fcntl, json, os, signal, socket, sys
 answers, deaf = json.loads(sys.argv[1]), sys.argv[2] == "deaf"
+def say(word):
+    os.write(1, word.encode() + b"\\n")  # print can't be entered again by a handler
 def on_signal(number, frame):
-    print(signal.Signals(number).name, flush=True)
+    say(signal.Signals(number).name)
     if not deaf:
         sys.exit(0)
 signal.signal(signal.SIGTERM, on_signal)
@@ -33,7 +33,7 @@ file.flush()
 server = socket.socket(socket.AF_UNIX)
 server.bind("wsup.sock")
 server.listen()
-print("ready", flush=True)
+say("ready")
 while True:
     client, _ = server.accept()
     for line in client.makefile("rb"):
@@ -69,11 +69,9 @@ class Impostor:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    for name in ["RUNTIME_DIRECTORY", *(n for n in os.environ if n.startswith("WSUP_"))]:
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path / ".wsup"
+def folder(empty_folder: Path) -> Path:
+    """The run directory that a command looks into."""
+    return empty_folder / ".wsup"
 
 
 class Casting:
@@ -91,17 +89,6 @@ def pose() -> Iterator[Casting]:
     yield casting
     for impostor in casting.cast:
         impostor.end()
-
-
-def wsup(*args: str) -> Result:
-    return CliRunner().invoke(main, args, prog_name="wsup")
-
-
-def complaint(*args: str, code: int) -> str:
-    result = wsup(*args)
-    assert result.exit_code == code, result.output
-    assert re.fullmatch(r"wsup: [^\n]+\n", result.stderr)
-    return result.stderr
 
 
 # stop ---------------------------------------------------------------------------------------------

@@ -1,24 +1,13 @@
 """`wsup systemd-unit`: a unit that fits this machine and this app."""
 
-import os
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from shell import wsup
 
-from wsup.cli import main, systemd
+from wsup.cli import systemd
 
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty folder, and nothing in the environment."""
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("WSUP_")]:
-        monkeypatch.delenv(name)
-
-
-def wsup(*args: str) -> Result:
-    return CliRunner().invoke(main, args, prog_name="wsup")
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 def unit(*args: str) -> dict[str, str]:

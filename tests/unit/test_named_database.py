@@ -1,6 +1,5 @@
 """Which database is meant, and that no message tells its password."""
 
-import os
 import re
 from pathlib import Path
 
@@ -24,12 +23,7 @@ from wsup.config.redaction import redacted
 SECRET = "geheim"
 
 
-@pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty folder, and nothing in the environment."""
-    monkeypatch.chdir(tmp_path)
-    for name in [*LIBPQ_VARIABLES, *(n for n in os.environ if n.startswith("WSUP_"))]:
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,7 @@ from wsup.config.settings import Settings, keys
 SECRET = "geheim"
 
 
-@pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty folder, and nothing in the environment."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("RUNTIME_DIRECTORY", "WSUP_CONFIG"):
-        monkeypatch.delenv(name, raising=False)
-    for key in keys():
-        monkeypatch.delenv(f"WSUP_{key.upper()}", raising=False)
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 def refusal(*args: Any, **kwargs: Any) -> str:
