@@ -1,11 +1,13 @@
 """The database alone: no supervisor runs here."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import shell
+
+from wsup import App
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -27,3 +29,15 @@ def enqueue(wsup: shell.Wsup) -> Callable[..., int]:
         return int(result.stdout)
 
     return run
+
+
+@pytest.fixture
+def app(database: str) -> Iterator[App]:
+    """An app with a task to enqueue; nothing runs it."""
+    app = App(database)
+
+    @app.task(name="pay", queue="money", priority=3)
+    def pay(order: int, note: str | None = "") -> None: ...
+
+    yield app
+    app.close()
