@@ -1,0 +1,196 @@
+"""A turn: commit and pull in one transaction and one round trip, and never more than it may carry."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from relay import Relay
+from road import fill, places, pull, succeeded, with_source
+
+from wsup.sql.answers import Pull, Row
+from wsup.sql.settlement import Entry
+from wsup.sql.source import PostgresSource
+from wsup.supervisor.gather import Gather
+from wsup.supervisor.turn import Turns
+
+Connection = psycopg.Connection[Any]
+#: What the server says at the end of each round trip: ReadyForQuery, outside a transaction.
+END_OF_A_ROUND_TRIP = b"Z\x00\x00\x00\x05I"
+
+
+class Told:
+    """Turns with a source of their own, and what they have told the others."""
+
+    def __init__(self, source: PostgresSource, *, batch: int = 500, batch_bytes: int = 1 << 20):
+        self.rows: list[Row] = []
+        self.lost: list[str] = []
+        self.wanted = 0
+        self.gather = Gather(
+            on_finished=lambda: None,
+            on_ready=lambda _: None,
+            on_unfit=lambda *_: None,
+            on_returned=lambda _: None,
+        )
+        self.turns = Turns(
+            source,
+            self.gather,
+            batch=batch,
+            batch_bytes=batch_bytes,
+            wanted=lambda: self.wanted,
+            starving=lambda: False,
+            busy=lambda: True,
+            on_rows=self.rows.extend,
+            on_settled=lambda *_: None,
+            on_dry=lambda: None,
+            on_due=lambda _: None,
+            on_lost=self.lost.append,
+        )
+        self.turns.queues = ("default",)
+
+    def finish(self, entries: list[Entry], size: int = 0) -> None:
+        """Have these wait for the next turn; each brings `size` bytes."""
+        self.gather.finished += entries
+        self.gather.finished_bytes += size * len(entries)
+
+
+@pytest.fixture
+def relay(database: str, tmp_path: Path) -> Iterator[Relay]:
+    relay = Relay(database, tmp_path)
+    yield relay
+    relay.close()
+
+
+def settled(connection: Connection) -> int:
+    row = connection.execute("SELECT count(*) FROM wsup.outcome").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_commit_pull_and_promotion_are_one_transaction(
+    database: str, connection: Connection
+) -> None:
+    fill(connection, 1)
+    (row,) = pull(connection, 1)
+    fill(connection, 1)
+    connection.execute("SELECT wsup.enqueue('noop', delay => interval '1 ms', queue => 'later')")
+    connection.execute("SELECT pg_sleep(0.01)")
+
+    async def work(source: PostgresSource) -> int:
+        return len((await source.turn([succeeded(row)], Pull(["default"], 5), promote=10)).rows)
+
+    assert with_source(database, work) == 1
+    written_by = connection.execute(
+        "SELECT xmin::text FROM wsup.outcome UNION ALL SELECT xmin::text FROM wsup.claim"
+        " UNION ALL SELECT xmin::text FROM wsup.ready"
+    ).fetchall()
+    assert len(written_by) == 3
+    assert len(set(written_by)) == 1
+
+
+def test_a_turn_is_one_round_trip(relay: Relay, connection: Connection) -> None:
+    """Whatever the number of queues, and however much there is to commit."""
+    for queue in ("a", "b", "c"):
+        fill(connection, 5, queue)
+    heard: list[bytes] = []
+
+    def listen(data: bytes) -> bytes:
+        heard.append(data)
+        return data
+
+    async def work(source: PostgresSource) -> int:
+        asked = Pull(["a", "b", "c"], 6)
+        first = await source.turn([], asked, promote=10)
+        relay.change = listen
+        second = await source.turn([succeeded(row) for row in first.rows], asked, promote=10)
+        relay.change = lambda data: data
+        return len({row[0] for row in second.rows})
+
+    assert with_source(relay.dsn, work) == 1  # one claim: it was one pull
+    assert settled(connection) == 6
+    assert b"".join(heard).count(END_OF_A_ROUND_TRIP) == 1
+
+
+@pytest.mark.parametrize(
+    ("batch", "batch_bytes", "steps"),
+    [(4, 1 << 20, [4, 8, 10]), (500, 3500, [3, 6, 9, 10]), (500, 10, list(range(1, 11)))],
+)
+def test_a_turn_is_bounded_by_rows_and_by_bytes(
+    database: str, connection: Connection, batch: int, batch_bytes: int, steps: list[int]
+) -> None:
+    fill(connection, 10)
+    result = b'"' + b"x" * 998 + b'"'
+    entries = [succeeded(row, result) for row in pull(connection, 10)]
+
+    async def work(source: PostgresSource) -> list[int]:
+        told = Told(source, batch=batch, batch_bytes=batch_bytes)
+        told.finish(entries, len(result))
+        taken = []
+        while told.gather.finished:
+            await told.turns.take()
+            taken.append(settled(connection))
+        return taken
+
+    assert with_source(database, work) == steps
+
+
+def with_turns(database: str, work: Callable[[Told, PostgresSource], Awaitable[None]]) -> None:
+    async def run(source: PostgresSource) -> None:
+        await work(Told(source), source)
+
+    with_source(database, run)
+
+
+def test_results_of_a_lost_turn_are_kept_in_their_order(
+    database: str, connection: Connection
+) -> None:
+    fill(connection, 4)
+    entries = [succeeded(row) for row in pull(connection, 4)]
+
+    async def work(told: Told, source: PostgresSource) -> None:
+        told.finish(entries[:2])
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE application_name = 'wsup supervisor' AND datname = current_database()"
+        )
+        taking = asyncio.ensure_future(told.turns.take())
+        await asyncio.sleep(0)
+        told.finish(entries[2:])
+        assert not await taking
+        assert len(told.lost) == 1
+        assert told.gather.finished == entries
+        await source.connect()
+        assert await told.turns.take()
+
+    with_turns(database, work)
+    assert settled(connection) == 4
+
+
+def test_nothing_is_handed_out_unless_the_commit_has_succeeded(
+    database: str, connection: Connection
+) -> None:
+    """The server has sent the rows already when the transaction fails at its very end."""
+    fill(connection, 1)
+    (row,) = pull(connection, 1)
+    jobs = fill(connection, 200)
+    connection.execute("""
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE serialization_failure USING MESSAGE = 'not at the end';
+        END $$;
+        CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON wsup.claim
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()""")
+
+    async def work(told: Told, source: PostgresSource) -> None:
+        told.turns.pulling, told.wanted = True, 200
+        for entries in ([succeeded(row)], []):
+            told.gather.finished = list(entries)
+            assert not await told.turns.take()
+            assert told.rows == []
+            assert told.gather.finished == entries
+
+    with_turns(database, work)
+    assert settled(connection) == 0
+    assert {place for job in jobs for place in places(connection, job)} == {"ready"}
