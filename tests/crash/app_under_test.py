@@ -1,6 +1,7 @@
 """The tasks that the crash tests run, in a file of their own in each supervisor's folder."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 
 from wsup import App, Cancel, Retry, Snooze, current_job
+from wsup.subworkers.ring import Sender
 
 VERSION = 1
 IMPORTED_BY = os.getpid()
@@ -110,6 +112,20 @@ def retry() -> int:
 @app.task(name="big")
 def big(size: int) -> str:
     return "x" * size
+
+
+@app.task(name="length")
+def length(text: str) -> int:
+    return len(text)
+
+
+@app.task(name="damage")
+def damage(sent: str) -> None:
+    """Puts bytes (hex) into the ring of results, as a wild pointer would."""
+    sender = next(thing for thing in gc.get_objects() if isinstance(thing, Sender))
+    sender._write(memoryview(bytes.fromhex(sent)))
+    sender.ring_bell()
+    time.sleep(60)
 
 
 @app.task(name="slow", timeout=0.1)

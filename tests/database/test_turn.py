@@ -1,4 +1,4 @@
-"""A turn: commit and pull in one transaction and one round trip, and never more than it may carry."""
+"""A turn: commit and pull in one transaction and one round trip, and no more than it may carry."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
