@@ -1,10 +1,10 @@
 """Import the user's app, and tell in the user's terms why it could not be imported."""
 
 import importlib
-import os
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -70,22 +70,30 @@ def fork_hazards() -> list[str]:
         for thread in threading.enumerate()
         if thread is not threading.main_thread()
     ]
+    hazards += [
+        f"descriptor {fd} is a socket opened while importing the app; the subworkers would share "
+        "it: open it in @app.on_subworker_start"
+        for fd, name in _sockets()
+        if name not in KNOWN_SOCKETS
+    ]
+    return hazards
+
+
+#: The sockets that were there before the import: standard streams, and the template's channel. By
+#: their inodes, as the kernel names them: a descriptor's number may be given to another one.
+KNOWN_SOCKETS: set[str] = set()
+
+
+def note_known_sockets() -> None:
+    KNOWN_SOCKETS.update(name for _, name in _sockets())
+
+
+def _sockets() -> Iterator[tuple[int, str]]:
+    """The open sockets: descriptor, and what the kernel calls it."""
     for entry in Path("/proc/self/fd").iterdir():
         try:
             target = str(entry.readlink())
         except OSError:
-            continue
-        if target.startswith("socket:") and int(entry.name) not in KNOWN_SOCKETS:
-            hazards.append(
-                f"descriptor {entry.name} is a socket opened while importing the app; the "
-                "subworkers would share it: open it in @app.on_subworker_start"
-            )
-    return hazards
-
-
-#: The sockets that were there before the import: standard streams, and the template's channel.
-KNOWN_SOCKETS: set[int] = set()
-
-
-def note_known_sockets() -> None:
-    KNOWN_SOCKETS.update(int(name) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208
+            continue  # the descriptor by which the folder was read
+        if target.startswith("socket:"):
+            yield int(entry.name), target

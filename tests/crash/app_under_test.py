@@ -42,6 +42,7 @@ def where() -> dict[str, int]:
         "subworker": job.subworker,
         "attempt": job.attempt,
         "id": job.id,
+        "frozen": gc.get_freeze_count(),
     }
 
 

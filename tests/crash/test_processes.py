@@ -1,5 +1,6 @@
 """Who is whose parent, what is imported where, and what is left when all is over."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,24 @@ from typing import Any
 import psycopg
 from running import Supervisor, alive, enqueue, finished, until
 
+import wsup.config
+import wsup.sql
+import wsup.subworkers
+import wsup.supervisor
+
 Connection = psycopg.Connection[Any]
 DUMP_MODULES = """
 import atexit, os, sys
 atexit.register(
     lambda: open(f"{os.environ['DUMP_TO']}/{os.getpid()}", "w").write("\\n".join(sys.modules))
 )
+"""
+
+#: Appended to an app's module.
+HAZARDS = """
+import socket, threading
+threading.Thread(target=threading.Event().wait, name="ticker", daemon=True).start()
+listener = socket.create_server(("127.0.0.1", 0))
 """
 
 
@@ -38,6 +51,16 @@ def test_the_supervisor_never_imports_user_code(
     assert "tasks" not in modules
     assert "wsup.app" not in modules
     assert "pickle" not in modules
+
+
+def test_nothing_is_pickled_anywhere() -> None:
+    parts = (wsup, wsup.config, wsup.sql, wsup.subworkers, wsup.supervisor)
+    files = {file for part in parts for file in Path(str(part.__file__)).parent.rglob("*.py")}
+    assert len(files) > 80
+    picklers = re.compile(
+        r"^\s*(from|import) (pickle|marshal|shelve|multiprocessing)", re.MULTILINE
+    )
+    assert [file for file in files if picklers.search(file.read_text())] == []
 
 
 def test_subworkers_are_the_supervisors_children(
@@ -82,3 +105,22 @@ def test_a_second_supervisor_is_refused(supervisor: Supervisor) -> None:
     assert f"the supervisor with pid {supervisor.pid} already runs here" in second.log
     assert "Traceback" not in second.log
     assert supervisor.status()["state"] == "running"
+
+
+def test_what_does_not_survive_a_fork_is_told(
+    make_supervisor: Callable[..., Supervisor], connection: Connection
+) -> None:
+    supervisor = make_supervisor("--subworkers", "1")
+    tasks = supervisor.folder / "tasks.py"
+    tasks.write_text(tasks.read_text() + HAZARDS)
+    supervisor.start()
+    supervisor.wait_for("thread 'ticker' was started while importing the app")
+    supervisor.wait_for("is a socket opened while importing the app")
+    assert supervisor.log.count("while importing the app") == 2
+
+
+def test_the_apps_memory_is_shared_by_its_subworkers(
+    supervisor: Supervisor, connection: Connection
+) -> None:
+    """No collector in a subworker touches what was imported, so that it stays on shared pages."""
+    assert where(connection)["frozen"] > 10_000
