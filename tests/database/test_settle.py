@@ -128,20 +128,3 @@ def test_numbers_that_jsonb_refuses_are_kept(database: str, connection: Connecti
     assert settle(database, succeeded(rows[0], b"1e200000"), succeeded(rows[1], b'"\\u0000"')) == 0
     stored = connection.execute("SELECT result::text FROM wsup.outcome ORDER BY job").fetchall()
     assert stored == [("1e200000",), ('"\\u0000"',)]
-
-
-def test_turns_are_read_committed_whatever_the_roles_default(
-    database: str, connection: Connection
-) -> None:
-    connection.execute(
-        "DO $$ BEGIN EXECUTE format("
-        "'ALTER DATABASE %I SET default_transaction_isolation = serializable',"
-        " current_database()); END $$"
-    )
-    fill(connection, 1)
-
-    async def work(source: PostgresSource) -> list[Any]:
-        return (await source.turn([], Pull(["default"], 1))).rows
-
-    (row,) = with_source(database, work)
-    assert settle(database, succeeded(row)) == 0

@@ -11,6 +11,7 @@ from relay import Relay
 from road import fill, places, pull, succeeded, with_source
 
 from wsup.sql.answers import Pull, Row
+from wsup.sql.listener import Listener
 from wsup.sql.settlement import Entry
 from wsup.sql.source import PostgresSource
 from wsup.supervisor.gather import Gather
@@ -194,3 +195,39 @@ def test_nothing_is_handed_out_unless_the_commit_has_succeeded(
     with_turns(database, work)
     assert settled(connection) == 0
     assert {place for job in jobs for place in places(connection, job)} == {"ready"}
+
+
+def test_everything_is_read_committed_whatever_the_default(
+    database: str, connection: Connection
+) -> None:
+    """Of the server, the database or the role; by each of the ways that a pull goes."""
+    connection.execute("""
+        DO $$ BEGIN
+            EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable',
+                           current_database());
+        END $$;
+        CREATE TABLE level (name text);
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            INSERT INTO level VALUES (current_setting('transaction_isolation'));
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER note AFTER INSERT ON wsup.claim EXECUTE FUNCTION note();
+        CREATE TRIGGER note AFTER INSERT ON wsup.outcome EXECUTE FUNCTION note()""")
+    fill(connection, 3)
+    one = Pull(["default"], 1)
+
+    async def work(source: PostgresSource) -> None:
+        listener = Listener(database, lambda _: None, lambda: None)
+        await listener.connect(1)
+        heard = PostgresSource(database, listener=listener)
+        await heard.connect()
+        heard.supervisor = 1
+        rows = (await source.turn([], one)).rows + (await heard.turn([], one)).rows
+        await source.turn([succeeded(row) for row in rows], one)
+        await heard.close()
+        await listener.close()
+
+    with_source(database, work)
+    levels = connection.execute("SELECT name, count(*) FROM level GROUP BY name").fetchall()
+    assert levels == [("read committed", 4)]
