@@ -36,6 +36,29 @@ def test_term_finishes_what_runs_and_gives_back_the_rest(
     assert connection.execute("SELECT count(*) FROM wsup.failure").fetchone() == (0,)
 
 
+def test_term_gives_back_what_waits_behind_a_running_job(
+    make_supervisor: Callable[..., Supervisor], connection: Connection, tmp_path: Path
+) -> None:
+    """Pulled, and in part handed out: short jobs have taught it to take many at once."""
+    supervisor = make_supervisor("--subworkers", "1").start()
+    with connection.transaction():
+        quick = [enqueue(connection, "noop") for _ in range(300)]
+    finished(connection, *quick)
+    started, go = tmp_path / "started", tmp_path / "go"
+    with connection.transaction():
+        job = enqueue(connection, "wait_for_file", path=str(go), started=str(started))
+        others = [enqueue(connection, "noop") for _ in range(400)]
+    until(started.exists)
+    assert "running" in {state(connection, other) for other in others}
+    supervisor.send(signal.SIGTERM)
+    supervisor.wait_for("stopping")
+    until(lambda: {state(connection, other) for other in others} == {"ready"})
+    go.touch()
+    assert supervisor.stop() == 0
+    assert state(connection, job) == "succeeded"
+    assert connection.execute("SELECT count(*) FROM wsup.claim").fetchone() == (0,)
+
+
 def test_after_the_grace_time_running_jobs_are_given_back(
     make_supervisor: Callable[..., Supervisor], connection: Connection, tmp_path: Path
 ) -> None:

@@ -83,6 +83,35 @@ def test_an_idle_supervisor_is_silent(
     assert calls() - before <= 3
 
 
+def test_nothing_is_asked_while_every_subworker_has_work(
+    make_supervisor: Callable[..., Supervisor], connection: Connection, tmp_path: Path
+) -> None:
+    """Demand drives the pull, not a timer. (What an async task could run beside is asked for.)"""
+    connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    make_supervisor("--subworkers", "1").start()
+    started, go = tmp_path / "started", tmp_path / "go"
+    long = enqueue(connection, "wait_for_file", path=str(go), started=str(started))
+    until(started.exists)
+    until(lambda: asleep(connection))
+
+    def pulls() -> int:
+        row = connection.execute(
+            "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements"
+            " WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            "   AND query LIKE '%wsup.pull(%' AND query NOT LIKE '%pg_stat_statements%'"
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    before = pulls()
+    assert before > 0
+    ready = [enqueue(connection, "noop") for _ in range(20)]
+    time.sleep(1)  # what is measured is that nothing happens
+    assert pulls() - before <= 3
+    go.touch()
+    assert set(finished(connection, long, *ready)) == {"succeeded"}
+    assert pulls() > before
+
+
 def test_none_is_missed_between_waking_and_falling_asleep(
     make_supervisor: Callable[..., Supervisor], connection: Connection, database: str
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.rows import dict_row
+from road import fill, pull, settle, succeeded
 from stored import MANY, count
 
 from wsup import App, ArgumentsError, TaskError
@@ -169,3 +170,19 @@ def test_the_callers_own_errors_stay_psycopgs(app: App, database: str) -> None:
         with pytest.raises(psycopg.errors.InFailedSqlTransaction):
             app.tasks["pay"].options(connection=mine).enqueue(1)
         mine.rollback()
+
+
+@ways
+def test_an_open_transaction_keeps_nobody_waiting(
+    app: App, database: str, connection: Connection, way: Callable[[Any], int]
+) -> None:
+    """Neither others that enqueue into the same queue, nor a supervisor that pulls from it."""
+    connection.execute("SET lock_timeout = '1 ms'")
+    fill(connection, 5, "money")
+    with psycopg.connect(database) as mine:
+        way(app.tasks["pay"].options(connection=mine))
+        assert way(app.tasks["pay"].options(connection=connection)) > 0
+        held = pull(connection, 5, ["money"])
+        assert len(held) == 5
+        assert settle(database, *[succeeded(row) for row in held]) == 0
+        mine.commit()

@@ -164,6 +164,8 @@ def test_a_lane_with_an_open_writer_is_left_alone(database: str, connection: Con
     with psycopg.connect(database) as writer:
         job = one(writer, "SELECT wsup.enqueue('noop')")
         connection.execute("SELECT nextval('wsup.lane_turn')")
+        connection.execute("SELECT pg_sleep(0.15)")
+        connection.execute("SET statement_timeout = '1 s'")  # a lock that waits would stop pulls
         assert one(connection, "SELECT wsup.sweep(0, 100)") is False
         writer.commit()
     assert [row[1] for row in pull(connection, 5)] == [job]

@@ -1,7 +1,8 @@
 """A turn: commit and pull in one transaction and one round trip, and no more than it may carry."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,21 @@ def relay(database: str, tmp_path: Path) -> Iterator[Relay]:
     relay = Relay(database, tmp_path)
     yield relay
     relay.close()
+
+
+@asynccontextmanager
+async def listening(database: str) -> AsyncIterator[PostgresSource]:
+    """A source that pulls by its listener's connection when there is nothing to commit."""
+    listener = Listener(database, lambda _: None, lambda: None)
+    await listener.connect(1)
+    source = PostgresSource(database, listener=listener)
+    await source.connect()
+    source.supervisor = 1
+    try:
+        yield source
+    finally:
+        await source.close()
+        await listener.close()
 
 
 def settled(connection: Connection) -> int:
@@ -184,7 +200,7 @@ def test_nothing_is_handed_out_unless_the_commit_has_succeeded(
         CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON wsup.claim
             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()""")
 
-    async def work(told: Told, source: PostgresSource) -> None:
+    async def work(told: Told, _: PostgresSource) -> None:
         told.turns.pulling, told.wanted = True, 200
         for entries in ([succeeded(row)], []):
             told.gather.finished = list(entries)
@@ -192,7 +208,12 @@ def test_nothing_is_handed_out_unless_the_commit_has_succeeded(
             assert told.rows == []
             assert told.gather.finished == entries
 
+    async def work_by_the_listener(_: PostgresSource) -> None:
+        async with listening(database) as source:
+            await work(Told(source), source)
+
     with_turns(database, work)
+    with_source(database, work_by_the_listener)
     assert settled(connection) == 0
     assert {place for job in jobs for place in places(connection, job)} == {"ready"}
 
@@ -218,15 +239,9 @@ def test_everything_is_read_committed_whatever_the_default(
     one = Pull(["default"], 1)
 
     async def work(source: PostgresSource) -> None:
-        listener = Listener(database, lambda _: None, lambda: None)
-        await listener.connect(1)
-        heard = PostgresSource(database, listener=listener)
-        await heard.connect()
-        heard.supervisor = 1
-        rows = (await source.turn([], one)).rows + (await heard.turn([], one)).rows
+        async with listening(database) as heard:
+            rows = (await source.turn([], one)).rows + (await heard.turn([], one)).rows
         await source.turn([succeeded(row) for row in rows], one)
-        await heard.close()
-        await listener.close()
 
     with_source(database, work)
     levels = connection.execute("SELECT name, count(*) FROM level GROUP BY name").fetchall()
