@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("wsup.pulse")
 
-#: Seconds between signs of life, while there is work anywhere.
-BEAT_SECONDS = 1.0
+#: Seconds between signs of life, while there is work anywhere. At each, the others are looked at:
+#: with the second that a dead one's lock must have been free, its jobs are back within two.
+BEAT_SECONDS = 0.8
 #: Seconds between looks at the subworkers, while they have jobs and while they have none.
-TICK_BUSY, TICK_IDLE = 0.05, 1.0
+TICK_BUSY, TICK_IDLE = 0.05, 0.8
 #: Seconds between tries to reconnect: doubling from first to last.
 RECONNECT_FIRST, RECONNECT_LAST = 0.1, 5.0
 #: Beats between two comparisons of the claims, and how many beats in a row follow a lost

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 from psycopg.sql import SQL, Identifier
 from relay import Relay
 from running import PATIENCE, Supervisor, enqueue, finished, until
+
+from wsup.supervisor.liveness import WITNESS_SECONDS
 
 Connection = psycopg.Connection[Any]
 MakeSupervisor = Callable[..., Supervisor]
@@ -96,6 +99,26 @@ def test_a_sleeping_host_is_told_that_there_are_claims(
     job.let_go()
     assert job.ran_on() == second.status()["supervisor"]
     assert job.starts() == 2
+
+
+def test_a_killed_hosts_jobs_are_back_within_two_seconds(
+    make_supervisor: MakeSupervisor, connection: Connection, tmp_path: Path
+) -> None:
+    """The other one slept when it was killed, at whatever moment of its looking."""
+    hosts = [make_supervisor("--subworkers", "1", "--poll", "60").start() for _ in range(2)]
+    until(lambda: min(host.status()["uptime"] for host in hosts) > WITNESS_SECONDS + 1)
+    job = Job(connection, tmp_path)
+    job.runs()
+    at_work = int(lines(tmp_path / "started")[0].split()[2])
+    (first,) = (host for host in hosts if at_work in host.subworker_pids())
+    killed = datetime.now(UTC)
+    first.kill()
+    job.runs(times=2)
+    job.let_go()
+    job.ran_on()
+    row = connection.execute("SELECT failed_at FROM wsup.failure WHERE lost").fetchone()
+    assert row is not None
+    assert row[0] - killed < timedelta(seconds=2)
 
 
 def test_a_pause_shorter_than_the_lease_repeats_nothing(

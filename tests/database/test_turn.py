@@ -19,8 +19,8 @@ from wsup.supervisor.gather import Gather
 from wsup.supervisor.turn import Turns
 
 Connection = psycopg.Connection[Any]
-#: What the server says at the end of each round trip: ReadyForQuery, outside a transaction.
-END_OF_A_ROUND_TRIP = b"Z\x00\x00\x00\x05I"
+#: What the server says at the end of each round trip: ReadyForQuery.
+END_OF_A_ROUND_TRIP = b"Z\x00\x00\x00\x05"
 
 
 class Told:
