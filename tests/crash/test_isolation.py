@@ -45,7 +45,7 @@ def test_a_bad_frame_costs_its_subworker_and_nobody_else(
     ):
         job = enqueue(connection, "damage", sent=sent)
         assert finished(connection, job) == ["failed"]
-        assert said in supervisor.log
+        supervisor.wait_for(said)
         assert connection.execute(
             "SELECT attempt, message FROM wsup.failure WHERE job = %s", [job]
         ).fetchall() == [(1, "subworker died: SIGKILL")]

@@ -92,8 +92,8 @@ def test_commit_pull_and_promotion_are_one_transaction(
     fill(connection, 1)
     (row,) = pull(connection, 1)
     fill(connection, 1)
-    connection.execute("SELECT wsup.enqueue('noop', delay => interval '1 ms', queue => 'later')")
-    connection.execute("SELECT pg_sleep(0.01)")
+    connection.execute("SELECT wsup.enqueue('noop', delay => interval '1 h', queue => 'later')")
+    connection.execute("UPDATE wsup.waiting SET due_at = clock_timestamp()")
 
     async def work(source: PostgresSource) -> int:
         return len((await source.turn([succeeded(row)], Pull(["default"], 5), promote=10)).rows)
@@ -201,8 +201,9 @@ def test_nothing_is_handed_out_unless_the_commit_has_succeeded(
             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()""")
 
     async def work(told: Told, _: PostgresSource) -> None:
-        told.turns.pulling, told.wanted = True, 200
+        told.wanted = 200
         for entries in ([succeeded(row)], []):
+            told.turns.go()  # as after a sleep: with nothing to commit, the pull goes alone
             told.gather.finished = list(entries)
             assert not await told.turns.take()
             assert told.rows == []
