@@ -68,7 +68,7 @@ def relay(database: str, tmp_path: Path) -> Iterator[Relay]:
 @asynccontextmanager
 async def listening(database: str) -> AsyncIterator[PostgresSource]:
     """A source that pulls by its listener's connection when there is nothing to commit."""
-    listener = Listener(database, lambda _: None, lambda: None)
+    listener = Listener(database, lambda _: None, lambda *_: None)
     await listener.connect(1)
     source = PostgresSource(database, listener=listener)
     await source.connect()
