@@ -163,3 +163,24 @@ def test_no_job_waits_behind_a_long_one(
     assert state(connection, long) == "running"
     go.touch()
     assert finished(connection, long) == ["succeeded"]
+
+
+def test_jobs_that_can_not_start_here_soon_go_to_another_host(
+    make_supervisor: Callable[..., Supervisor], connection: Connection, tmp_path: Path
+) -> None:
+    """The first one had good reason to pull many, and then is held up by a long one."""
+    first, second = (make_supervisor("--subworkers", "1").start() for _ in range(2))
+    second.ask("pause")
+    go = tmp_path / "go"
+    with connection.transaction():
+        quick = [enqueue(connection, "noop") for _ in range(300)]
+    finished(connection, *quick)
+    with connection.transaction():
+        long = enqueue(connection, "wait_for_file", path=str(go))
+        others = [enqueue(connection, "noop") for _ in range(100)]
+    until(lambda: first.status()["queued"] > 0, "what waits behind the long one was recalled")
+    second.ask("resume")
+    assert set(finished(connection, *others)) == {"succeeded"}
+    assert state(connection, long) == "running"
+    go.touch()
+    assert finished(connection, long) == ["succeeded"]
