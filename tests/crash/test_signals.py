@@ -57,6 +57,7 @@ def test_term_gives_back_what_waits_behind_a_running_job(
     assert supervisor.stop() == 0
     assert state(connection, job) == "succeeded"
     assert connection.execute("SELECT count(*) FROM wsup.claim").fetchone() == (0,)
+    assert "pulled unheard" not in supervisor.log  # they were known, not found again
 
 
 def test_after_the_grace_time_running_jobs_are_given_back(
@@ -88,6 +89,24 @@ def test_usr2_pauses_and_goes_on(supervisor: Supervisor, connection: Connection)
     assert state(connection, job) == "ready"
     supervisor.send(signal.SIGUSR2)
     assert finished(connection, job) == ["succeeded"]
+
+
+def test_usr2_amid_work_finishes_only_what_was_pulled(
+    supervisor: Supervisor, connection: Connection
+) -> None:
+    def count(table: str) -> int:
+        row = connection.execute(f"SELECT count(*) FROM wsup.{table}".encode()).fetchone()
+        return int(row[0]) if row else 0
+
+    connection.execute("INSERT INTO wsup.job (task) SELECT 'noop' FROM generate_series(1, 20000)")
+    until(lambda: count("outcome") > 0)
+    supervisor.send(signal.SIGUSR2)
+    supervisor.wait_for("paused")
+    until(lambda: count("claim") == 0, "what was pulled is finished")
+    left = count("ready")
+    assert left == 20_000 - count("outcome") > 0
+    supervisor.send(signal.SIGUSR2)
+    until(lambda: count("outcome") == 20_000, "all are done", 60)
 
 
 def test_ttin_and_ttou_change_the_number_of_subworkers(supervisor: Supervisor) -> None:

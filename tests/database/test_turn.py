@@ -125,7 +125,8 @@ def test_a_turn_is_one_round_trip(relay: Relay, connection: Connection) -> None:
         relay.change = lambda data: data
         return len({row[0] for row in second.rows})
 
-    assert with_source(relay.dsn, work) == 1  # one claim: it was one pull
+    assert with_source(relay.dsn, work) == 1  # one claim: it was one pull …
+    assert connection.execute("SELECT count(*) FROM wsup.claim").fetchone() == (1,)  # … and no more
     assert settled(connection) == 6
     assert b"".join(heard).count(END_OF_A_ROUND_TRIP) == 1
 
