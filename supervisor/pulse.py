@@ -11,7 +11,7 @@ import psycopg
 
 from ..config.errors import DatabaseError
 from ..sql.answers import Beat, SourceLost
-from .systemd import Systemd
+from .watchdog import Watchdog
 
 if TYPE_CHECKING:
     from .supervisor import Supervisor
@@ -31,9 +31,13 @@ COMPARE_EVERY, COMPARE_AFTER_LOSS = 10, 5
 
 
 class Pulse:
-    def __init__(self, supervisor: "Supervisor", systemd: Systemd) -> None:
+    def __init__(
+        self, supervisor: "Supervisor", watchdog: Watchdog, watchdog_seconds: float | None = None
+    ) -> None:
         self._supervisor = supervisor
-        self._systemd = systemd
+        self._watchdog = watchdog
+        #: Seconds between two samples.
+        self._every = min(TICK_IDLE, watchdog_seconds or TICK_IDLE)
         supervisor.on_lost = self._lost
         self._reconnecting: asyncio.Task[None] | None = None
         supervisor.on_busy = self._busy
@@ -41,7 +45,8 @@ class Pulse:
         self._last_beat = 0.0
         #: Ends the pause between two looks at the clock.
         self._stir = asyncio.Event()
-        self._dozing = False
+        #: Loops in a long pause.
+        self._dozing = 0
         #: The others know that there are claims here, which they must watch.
         self._told = False
         self._heeded = False
@@ -123,6 +128,8 @@ class Pulse:
     # by the clock -------------------------------------------------------------------------------
 
     async def run(self) -> None:
+        """Look after this host. This never waits for the database, so that time-outs strike and
+        the watchdog hears of us however long that takes to answer."""
         supervisor = self._supervisor
         next_sample = 0.0
         while True:
@@ -131,22 +138,31 @@ class Pulse:
                 supervisor.watch.look(supervisor.pool.members)
             now = time.monotonic()
             if now >= next_sample:
-                next_sample = now + TICK_IDLE
+                next_sample = now + self._every
                 self._sample()
+            await self._doze(TICK_BUSY if busy else self._every)
+
+    async def beat(self) -> None:
+        """Give signs of life to the others, and act on what they bring back."""
+        supervisor = self._supervisor
+        while True:
+            busy = supervisor.is_busy()
             if supervisor.source.connected and self._reconnecting is None:
-                await self._beat_if_due(now, busy=busy)
+                await self._beat_if_due(time.monotonic(), busy=busy)
             verdict_in = max(TICK_BUSY, supervisor.witness.next_verdict - time.monotonic())
             await self._doze(TICK_BUSY if busy else min(TICK_IDLE, verdict_in))
 
     async def _doze(self, seconds: float) -> None:
-        self._dozing = seconds > TICK_BUSY
+        deep = seconds > TICK_BUSY
+        self._dozing += deep
         self._stir.clear()
         try:
             async with asyncio.timeout(seconds):
                 await self._stir.wait()
         except TimeoutError:
             pass
-        self._dozing = False
+        finally:
+            self._dozing -= deep
 
     def _busy(self) -> None:
         """Jobs have come: if there were none before, the others are to know at once."""
@@ -171,8 +187,7 @@ class Pulse:
         members = supervisor.pool.current
         supervisor.meter.sample(sum(1 for m in members if m.held), len(members))
         reap_strangers({m.pid for m in supervisor.pool.members})
-        if supervisor.source.connected or not supervisor.gather.finished:
-            self._systemd.progress()
+        self._watchdog.look()
 
     async def _beat_if_due(self, now: float, *, busy: bool) -> None:
         supervisor = self._supervisor

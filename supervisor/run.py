@@ -28,6 +28,7 @@ from .signals import Signals
 from .status import in_lines
 from .supervisor import Supervisor
 from .systemd import Systemd
+from .watchdog import Watchdog
 
 log = logging.getLogger("wsup")
 
@@ -87,7 +88,8 @@ class Run:
         self._read_settings = reload
         self._pidfile = pidfile
         self._systemd = Systemd()
-        self._pulse = Pulse(self._supervisor, self._systemd)
+        watchdog = Watchdog(self._supervisor, self._systemd)
+        self._pulse = Pulse(self._supervisor, watchdog, self._systemd.watchdog)
         self._stop_asked = asyncio.Event()
         self._now_asked = asyncio.Event()
         self._reloading = asyncio.Lock()
@@ -130,12 +132,14 @@ class Run:
 
     async def _start(self) -> None:
         supervisor = self._supervisor
+        self._systemd.status(f"importing {supervisor.settings.app}")
         await supervisor.load(supervisor.settings)
         await self._pulse.connect(first=self._pidfile.predecessor)
         self._pidfile.write({"pid": os.getpid(), "supervisor": supervisor.source.supervisor})
         await self._control.start()
         self._turning = self._spawn(supervisor.turns.run())
-        for vital in (self._turning, self._spawn(self._pulse.run())):
+        pulse = self._pulse
+        for vital in (self._turning, self._spawn(pulse.run()), self._spawn(pulse.beat())):
             vital.add_done_callback(self._mind)
         supervisor.wake()
         # What is here now stays. Jobs come and go as tuples, by the thousand, and form no cycles.

@@ -271,15 +271,18 @@ class Supervisor:
             "lease": self.settings.lease,
         }
 
+    @property
+    def state(self) -> str:
+        return "stopping" if self.stopping else "paused" if self.paused else "running"
+
     def status(self) -> dict[str, Any]:
         """For `wsup status`, and the log."""
-        state = "stopping" if self.stopping else "paused" if self.paused else "running"
         return {
             "supervisor": self.source.supervisor,
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "version": version("wsup"),
-            "state": state,
+            "state": self.state,
             "uptime": self.meter.uptime(),
             "generation": self.pool.generation.number if self.pool.generation else 0,
             "queues": list(self.turns.queues),

@@ -74,6 +74,8 @@ class Turns:
         self._pulls = 0
         #: Jobs have fallen due: the next turn makes them ready.
         self.promote_now = False
+        #: Turns with results that went through.
+        self.commits = 0
         #: The entries of the turn that is under way.
         self.sending: list[Entry] = []
         #: Jobs that a turn has brought and that are not in the backlog yet.
@@ -166,6 +168,7 @@ class Turns:
             self.sending = []
             self._last_end = time.monotonic()
         seconds = self._last_end - began
+        self.commits += bool(entries)
         self._took(turn, entries, seconds, wanted=wanted, woke=wake, promoted=promote)
         return True
 
