@@ -27,6 +27,8 @@ END
 $$;
 CREATE TRIGGER admit AFTER INSERT ON wsup.job
     REFERENCING NEW TABLE AS new_jobs FOR EACH STATEMENT EXECUTE FUNCTION wsup.admit();
+-- Or anybody could hang it on a table of their own, and make other people's jobs ready with it.
+REVOKE EXECUTE ON FUNCTION wsup.admit() FROM PUBLIC;
 
 -- The door for SQL, and for every client that enqueues one job.
 CREATE FUNCTION wsup.enqueue(
@@ -93,6 +95,7 @@ END
 $$;
 CREATE TRIGGER wake AFTER INSERT ON wsup.ready
     REFERENCING NEW TABLE AS new_ready FOR EACH STATEMENT EXECUTE FUNCTION wsup.wake_for_ready();
+REVOKE EXECUTE ON FUNCTION wsup.wake_for_ready() FROM PUBLIC;
 
 -- A job that falls due before anybody would look must wake somebody who then sets a timer.
 CREATE FUNCTION wsup.wake_for_waiting() RETURNS trigger LANGUAGE plpgsql
@@ -114,6 +117,7 @@ END
 $$;
 CREATE TRIGGER wake AFTER INSERT ON wsup.waiting
     REFERENCING NEW TABLE AS new_waiting FOR EACH STATEMENT EXECUTE FUNCTION wsup.wake_for_waiting();
+REVOKE EXECUTE ON FUNCTION wsup.wake_for_waiting() FROM PUBLIC;
 
 -- pull -------------------------------------------------------------------------------------------
 
@@ -258,7 +262,7 @@ BEGIN
                                          ranks smallint[], firsts bigint[])
             RETURNS TABLE (rank smallint, claim bigint, job bigint, attempt smallint, task text,
                            queue text, args json, options json)
-            LANGUAGE plpgsql AS %L $function$,
+            LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS %L $function$,
             lane, format(E'#variable_conflict use_column\nBEGIN%sEND', format(take, lane, 'f.rank,')));
         cases := cases || format('WHEN %s THEN %s', lane, format(take, lane, ''));
     END LOOP;
@@ -267,7 +271,7 @@ BEGIN
                                   wake boolean DEFAULT false)
         RETURNS TABLE (claim bigint, job bigint, attempt smallint, task text, queue text,
                        args json, options json)
-        LANGUAGE plpgsql
+        LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
         SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off
         SET enable_hashjoin = off SET enable_mergejoin = off
         SET plan_cache_mode = force_generic_plan
@@ -291,7 +295,7 @@ CREATE FUNCTION wsup.settle(
     back_claim bigint[], back_job bigint[], back_attempt smallint[], back_delay real[],
     fail_claim bigint[], fail_job bigint[], fail_attempt smallint[], fail_subworker smallint[],
     fail_lost boolean[], fail_type text[], fail_message text[], fail_traceback text[]
-) RETURNS bigint LANGUAGE plpgsql
+) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off
 SET plan_cache_mode = force_generic_plan

@@ -3,7 +3,7 @@
 -- Moves up to `n` due jobs from waiting to ready. Returns how many, and in how many seconds the
 -- next one is due (NULL: none), by the server's clock, so that a host's own clock doesn't matter.
 CREATE FUNCTION wsup.promote(n integer, OUT promoted bigint, OUT next_due double precision)
-LANGUAGE plpgsql
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
 SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 AS $$
@@ -27,7 +27,7 @@ $$;
 -- may have put jobs into ready before they could see the sleeper: until they have ended, look again.
 CREATE FUNCTION wsup.look(queues text[], OUT ready boolean, OUT next_due double precision,
                           OUT writers text[])
-LANGUAGE plpgsql
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan
 AS $$
 BEGIN
@@ -52,7 +52,7 @@ CREATE FUNCTION wsup.beat(supervisor integer, queues text[], jobs_done bigint, m
                           occupancy real[], tell boolean,
                           OUT alive boolean, OUT claimed boolean, OUT ready boolean,
                           OUT next_due double precision, OUT dead_rows bigint[])
-LANGUAGE plpgsql
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
@@ -85,7 +85,7 @@ $$;
 -- has no row show up as a dead one.
 CREATE FUNCTION wsup.peers(observer integer)
 RETURNS TABLE (id integer, beat bigint, lease real, connected boolean)
-LANGUAGE sql AS $$
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     WITH held AS MATERIALIZED (
         SELECT l.objid::integer AS id FROM pg_catalog.pg_locks l
          WHERE l.locktype = 'advisory' AND l.classid = 2004055408 AND l.objsubid = 2 AND l.granted
@@ -104,7 +104,7 @@ $$;
 -- claims alone tell what was not finished; outcomes are not asked. A job lost with its host
 -- `max_lost` times before is not tried again. Returns the number of jobs that were held.
 CREATE FUNCTION wsup.rescue(dead integer, max_lost integer) RETURNS bigint
-LANGUAGE plpgsql
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
 SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 AS $$
@@ -149,7 +149,7 @@ $$;
 -- from it; what still lives in the lane moves first. Returns false when the lane is in use, is the
 -- current one, or holds more than `most` jobs (a backlog is not worth copying).
 CREATE FUNCTION wsup.sweep(lane integer, most integer) RETURNS boolean
-LANGUAGE plpgsql SET lock_timeout = '50ms'
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms'
 AS $$
 DECLARE
     part CONSTANT regclass := ('wsup.ready_' || lane)::regclass;
@@ -188,12 +188,12 @@ $$;
 -- Where a job stands: ready, waiting, running, succeeded, failed, cancelled, expired; NULL if there
 -- is no such job. Asked in the order in which a job moves, so that it isn't missed while it does.
 CREATE FUNCTION wsup.status(job bigint) RETURNS text
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
-    j wsup.job;
+    j record;  -- not all of the row: who may see where a job stands need not be shown its arguments
 BEGIN
-    SELECT * INTO j FROM wsup.job WHERE id = job;
+    SELECT id, queue, priority INTO j FROM wsup.job WHERE id = job;
     RETURN CASE
         WHEN j.id IS NULL THEN NULL
         ELSE coalesce(
@@ -208,7 +208,8 @@ $$;
 
 -- Cancels jobs that have not started. Tells for each what became of it: 'cancelled', or its state.
 CREATE FUNCTION wsup.cancel(jobs bigint[], reason text DEFAULT 'cancelled by an operator')
-RETURNS TABLE (job bigint, state text) LANGUAGE plpgsql AS $$
+RETURNS TABLE (job bigint, state text) LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
@@ -230,7 +231,7 @@ $$;
 
 -- Runs finished jobs again that did not succeed, at their next attempt.
 CREATE FUNCTION wsup.retry(jobs bigint[]) RETURNS TABLE (job bigint, state text)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
