@@ -150,7 +150,7 @@ class Pulse:
             if supervisor.source.connected and self._reconnecting is None:
                 await self._beat_if_due(time.monotonic(), busy=busy)
             verdict_in = max(TICK_BUSY, supervisor.witness.next_verdict - time.monotonic())
-            await self._doze(TICK_BUSY if busy else min(TICK_IDLE, verdict_in))
+            await self._doze(TICK_BUSY if supervisor.is_busy() else min(TICK_IDLE, verdict_in))
 
     async def _doze(self, seconds: float) -> None:
         deep = seconds > TICK_BUSY

@@ -1,1 +1,1 @@
-SELECT current_setting('default_transaction_isolation')
+SELECT pg_catalog.current_setting('default_transaction_isolation')

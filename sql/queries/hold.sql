@@ -1,1 +1,1 @@
-SELECT pg_advisory_lock(2004055408, %s)
+SELECT pg_catalog.pg_advisory_lock(2004055408, %s)

@@ -19,8 +19,9 @@ WITH placed AS (
     UNION ALL
     (SELECT n.job, 'running', coalesce(a.attempt, 1::smallint), c.claimed_at, NULL
        FROM wsup.claim c
-      CROSS JOIN LATERAL unnest(c.jobs) AS s(span)
-      CROSS JOIN LATERAL generate_series(lower(s.span), upper(s.span) - 1) AS n(job)
+      CROSS JOIN LATERAL pg_catalog.unnest(c.jobs) AS s(span)
+      CROSS JOIN LATERAL pg_catalog.generate_series(
+                pg_catalog.lower(s.span), pg_catalog.upper(s.span) - 1) AS n(job)
        LEFT JOIN LATERAL (SELECT u.attempt FROM unnest(c.retried, c.attempts) AS u(job, attempt)
                            WHERE u.job = n.job) a ON true
       WHERE coalesce(%(state)s::text, 'running') = 'running'

@@ -11,5 +11,5 @@ SELECT j.id, wsup.status(j.id) AS state, j.task, j.queue, j.priority,
   LEFT JOIN LATERAL (
         SELECT c.claimed_at, c.supervisor, s.host
           FROM wsup.claim c LEFT JOIN wsup.supervisor s ON s.id = c.supervisor
-         WHERE c.jobs @> j.id LIMIT 1) held ON true
+         WHERE c.jobs OPERATOR(pg_catalog.@>) j.id LIMIT 1) held ON true
  WHERE j.id = %(job)s

@@ -1,1 +1,1 @@
-SELECT to_regclass('wsup.migration') IS NOT NULL
+SELECT pg_catalog.to_regclass('wsup.migration'::pg_catalog.text) IS NOT NULL

@@ -1,1 +1,1 @@
-SELECT nextval('wsup.lane_turn')
+SELECT pg_catalog.nextval('wsup.lane_turn'::pg_catalog.regclass)

@@ -108,7 +108,9 @@ def test_the_watchdog_is_fed_idle_and_busy(
     assert finished(connection, job) == ["succeeded"]
     times = manager.times("WATCHDOG")
     assert len(times) >= 8
-    assert max(b - a for a, b in pairwise(times)) < 4 * WATCHDOG  # of 0.25 s each: the machine may be busy
+    assert (
+        max(b - a for a, b in pairwise(times)) < 4 * WATCHDOG
+    )  # of 0.25 s each: the machine may be busy
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def test_it_allows_the_calls_that_wsup_makes(unit: Path) -> None:
     (filters,) = re.findall(r"^SystemCallFilter=(.*)$", unit.read_text(), re.MULTILINE)
     groups = _groups(analyze("syscall-filter").stdout)
     allowed = _expanded(groups, filters.split())
-    assert NEEDED <= allowed
+    assert allowed >= NEEDED
     assert "mount" not in allowed
 
 
