@@ -5,7 +5,7 @@ What is slow to import (psycopg, the supervisor) is imported by the command that
 
 import click
 
-from . import config, demo, enqueue, jobs, migrate, operate, start, status, systemd
+from . import config, demo, enqueue, jobs, migrate, operate, roles, start, status, systemd
 from .group import WsupGroup
 
 __all__ = ["main"]
@@ -30,6 +30,7 @@ for command in (
     operate.resume,
     status.status,
     migrate.migrate,
+    roles.roles,
     enqueue.enqueue,
     jobs.jobs,
     config.config,

@@ -1,0 +1,72 @@
+-- Roles for wsup with the least privileges, in the database that this is run in:
+--
+--   wsup_enqueue   asks for jobs; sees no job, not even its own, but for its number
+--   wsup_run       runs supervisors: `wsup start`; can't alter a table, a request or an outcome
+--   wsup_status    sees where jobs stand, and when, how long, which task: no arguments, no results
+--   wsup_read      sees everything
+--
+-- Run it as the owner of the schema wsup, who may create roles: `wsup roles | psql …`. And again
+-- after each `wsup migrate`; that changes nothing but what is new. Then, for a program of yours:
+--
+--   CREATE ROLE shop LOGIN PASSWORD '…' IN ROLE wsup_enqueue;
+--   CREATE ROLE worker LOGIN PASSWORD '…' IN ROLE wsup_run, wsup_enqueue;  -- tasks enqueue, too
+--
+-- Operators, who cancel and retry jobs and migrate, are the schema's owner.
+BEGIN;
+SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL client_min_messages = warning;
+
+DO $$
+DECLARE
+    wanted text;
+BEGIN
+    FOREACH wanted IN ARRAY '{wsup_enqueue,wsup_run,wsup_status,wsup_read}'::text[] LOOP
+        IF to_regrole(wanted) IS NULL THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- PostgreSQL lets everybody call functions. Those that run as their caller do nothing for who has no
+-- rights to their tables; these are rights enough for what each role is to do.
+GRANT USAGE ON SCHEMA wsup TO wsup_enqueue, wsup_run, wsup_status, wsup_read;
+-- Every command looks first whether the database is migrated.
+GRANT SELECT ON wsup.migration TO wsup_enqueue, wsup_run, wsup_status, wsup_read;
+
+-- enqueue: by task.enqueue, enqueue_many and wsup.enqueue(). Its jobs' numbers come back from the
+-- INSERT (SELECT), and enqueue_many takes many of them before its COPY (INSERT, USAGE). When a job
+-- was enqueued can't be told otherwise than it was.
+GRANT SELECT (id), INSERT (id, run_at, priority, queue, task, args, options) ON wsup.job
+   TO wsup_enqueue;
+GRANT USAGE ON SEQUENCE wsup.job_id TO wsup_enqueue;
+
+-- run: takes jobs, and says what became of them. A request is never changed, an outcome neither.
+GRANT SELECT ON wsup.job, wsup.lane_turn TO wsup_run;
+GRANT USAGE ON SEQUENCE wsup.claim_id, wsup.lane_turn TO wsup_run;
+GRANT SELECT, INSERT, UPDATE, DELETE
+   ON wsup.ready, wsup.waiting, wsup.claim, wsup.supervisor, wsup.sleeper TO wsup_run;
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE       -- TRUNCATE frees a closed lane of dead rows
+   ON wsup.ready_0, wsup.ready_1, wsup.ready_2, wsup.ready_3 TO wsup_run;
+GRANT SELECT (job, lost), INSERT ON wsup.failure TO wsup_run;
+GRANT INSERT ON wsup.outcome TO wsup_run;
+DO $$
+BEGIN
+    -- Before 17, only the owner may vacuum. Without it dead rows are left to autovacuum.
+    IF current_setting('server_version_num')::integer >= 170000 THEN
+        GRANT MAINTAIN ON wsup.ready_0, wsup.ready_1, wsup.ready_2, wsup.ready_3 TO wsup_run;
+    END IF;
+END
+$$;
+
+-- status: job.status(), `wsup jobs list`, dashboards.
+GRANT SELECT ON wsup.ready, wsup.waiting, wsup.claim, wsup.supervisor TO wsup_status;
+GRANT SELECT (id, enqueued_at, run_at, priority, queue, task) ON wsup.job TO wsup_status;
+GRANT SELECT (job, finished_at, state, seconds, supervisor, subworker, attempt) ON wsup.outcome
+   TO wsup_status;
+GRANT SELECT (job, attempt, failed_at, supervisor, subworker, lost, type) ON wsup.failure
+   TO wsup_status;
+
+-- read: job.result(), `wsup jobs show`.
+GRANT SELECT ON ALL TABLES IN SCHEMA wsup TO wsup_read;
+COMMIT;
