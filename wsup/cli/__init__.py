@@ -6,6 +6,7 @@ What is slow to import (psycopg, the supervisor) is imported by the command that
 import click
 
 from . import config, demo, enqueue, jobs, migrate, operate, roles, start, status, systemd
+from .argv import hide_passwords
 from .group import WsupGroup
 
 __all__ = ["main"]
@@ -20,6 +21,7 @@ def main() -> None:
     wsup start --app pkg.module:app    run a supervisor and its subworkers
     wsup migrate                       bring the database to this version first
     """
+    hide_passwords()
 
 
 for command in (
