@@ -1,6 +1,7 @@
 """`wsup start`: from the first try to connect to the last commit."""
 
 import asyncio
+import faulthandler
 import gc
 import logging
 import os
@@ -46,6 +47,7 @@ def run(settings: Settings, dsn: str, reload: Callable[[], Settings]) -> int:
     `reload` reads the settings again. Raises UsageError for what the user must mend first.
     """
     logs.configure(settings.log_level, settings.log_format)
+    faulthandler.enable()  # systemd's watchdog sends SIGABRT: the log then says where we hung
     pidfile = PidFile(Path(settings.run_dir) / "wsup.pid")
     pidfile.take()
     try:

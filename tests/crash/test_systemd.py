@@ -186,3 +186,6 @@ def test_the_watchdog_starves_while_the_loop_hangs(
     supervisor.send(signal.SIGPROF)
     until(lambda: manager.listen(WATCHDOG) == [], "the loop is blocked")
     manager.wait_for("WATCHDOG")
+    supervisor.send(signal.SIGPROF)
+    supervisor.send(signal.SIGABRT)  # as systemd does when the watchdog has starved
+    supervisor.wait_for("Fatal Python error: Aborted").wait_for("supervisor/run.py")

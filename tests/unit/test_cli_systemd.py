@@ -59,4 +59,10 @@ def test_the_unit_fits_this_systemd(
 
 
 def test_the_unit_of_no_app_is_printed_with_a_remark() -> None:
-    assert "no app is named" in wsup("systemd-unit").stderr
+    assert "no app is named" in wsup("systemd-unit", "--user", "daemon").stderr
+
+
+def test_root_is_advised_against() -> None:
+    told = "wsup: it would run your tasks as root: give --user NAME\n"
+    assert wsup("systemd-unit", "--app", "a:b", "--user", "root").stderr == told
+    assert wsup("systemd-unit", "--app", "a:b", "--user", "daemon").stderr == ""

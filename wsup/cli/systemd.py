@@ -43,6 +43,9 @@ def systemd_unit(
     settings = load({"app": app}, file, env={})
     if not settings.app:
         say("no app is named: add app = … to wsup.toml, or give --app pkg.module:app")
+    user = user or getpass.getuser()
+    if user == "root":
+        say("it would run your tasks as root: give --user NAME")
     command = [*_program(), "start"]
     if app:
         command += ["--app", app]
@@ -50,7 +53,7 @@ def systemd_unit(
         command += ["--config", str(config_file.resolve())]
     values = {
         "TYPE": _type(_systemd_version()),
-        "USER": user or getpass.getuser(),
+        "USER": user,
         "DIRECTORY": str(directory).replace("%", "%%"),
         "COMMAND": " ".join(map(_quoted, command)),
         "STOP_SECONDS": f"{settings.grace + AFTER_GRACE_SECONDS:g}",
