@@ -28,9 +28,12 @@ def die_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def await_adoption(parent: int) -> None:
-    """Wait until the process in between has ended and `parent` is this process's parent."""
-    while (between := os.getppid()) != parent:
+def await_adoption(between: int) -> None:
+    """Wait until the parent that `fork_twice` has put in between has ended.
+
+    Whose child this process is then depends on whether the supervisor lives: `die_with` looks.
+    """
+    while os.getppid() == between:
         try:
             pidfd = os.pidfd_open(between)
         except ProcessLookupError:
@@ -41,16 +44,18 @@ def await_adoption(parent: int) -> None:
         os.close(pidfd)
 
 
-def fork_twice() -> int:
-    """Fork a grandchild whose parent ends at once. Returns its pid, and 0 in the grandchild."""
+def fork_twice() -> tuple[int, int]:
+    """Fork a grandchild whose parent ends at once. Returns its pid, 0 in the grandchild, and the
+    pid of the process in between."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
+        between = os.getpid()
         grandchild = os.fork()
         if grandchild == 0:
             os.close(writer)
-            return 0
+            return 0, between
         os.write(writer, grandchild.to_bytes(8, "little"))
         os._exit(0)
     os.close(writer)
@@ -59,4 +64,4 @@ def fork_twice() -> int:
     os.waitpid(child, 0)
     if pid == 0:
         raise OSError("the process in between could not fork")
-    return pid
+    return pid, child

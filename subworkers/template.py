@@ -60,20 +60,20 @@ class Template:
             order, fds = self._receive()
             if not isinstance(order, wire.Fork):
                 return
-            pid = fork_twice()
+            pid, between = fork_twice()
             if pid == 0:
-                self._become_subworker(app, load, order.index, fds)
+                self._become_subworker(app, load, order.index, fds, between)
             for fd in fds:
                 os.close(fd)
             self._channel.send(wire.encode(wire.Forked(order.index, pid)))
 
     def _become_subworker(
-        self, app: RunnableApp, load: wire.Load, index: int, fds: list[int]
+        self, app: RunnableApp, load: wire.Load, index: int, fds: list[int], between: int
     ) -> NoReturn:
         status = 70
         try:
             self._channel.close()
-            await_adoption(self._supervisor)
+            await_adoption(between)
             die_with(self._supervisor)
             os.setpgid(0, 0)
             memory = SharedMemory(

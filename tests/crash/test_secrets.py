@@ -135,14 +135,18 @@ def test_the_arguments_are_blotted_out_in_place(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "wsup", *arguments], stderr=subprocess.PIPE, text=True
     )
-    shown = Path(f"/proc/{process.pid}/cmdline")
-    until(lambda: "***" in shown.read_text(), "the password is hidden")
-    told = shown.read_text().rstrip("\0").split("\0")
-    assert [argument.rstrip() for argument in told[3:]] == [
-        *arguments[:-1],
-        "--database=postgresql://u:***@h/d",
-    ]
-    pipe.write_text("subworkers = 'x'")
-    _, error = process.communicate(timeout=60)
+    try:
+        shown = Path(f"/proc/{process.pid}/cmdline")
+        until(lambda: "***" in shown.read_text(), "the password is hidden")
+        told = shown.read_text().rstrip("\0").split("\0")
+        assert [argument.rstrip() for argument in told[3:]] == [
+            *arguments[:-1],
+            "--database=postgresql://u:***@h/d",
+        ]
+        pipe.write_text("subworkers = 'x'")
+        _, error = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
     assert process.returncode == 2
     assert f"{pipe}: subworkers" in error
