@@ -83,6 +83,49 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 30.0
 
+    #: The exception that a time-out raises does not end C code, nor a task that catches it.
+    kill_grace: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="How long after its time-out a job that goes on is ended by SIGKILL.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 5.0
+
+    #: Each subworker gets up to a fifth less of the three, by chance, so that not all of them are
+    #: due at once; its replacement is warm before it leaves.
+    max_jobs: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000_000,
+            description="After how many jobs a subworker is replaced; 0: never.",
+        ),
+    ] = 0
+
+    #: As `ps` shows it, with what is shared with the template.
+    max_rss: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1024 * 1024 * MIB,
+            description="At how much memory (RSS) a subworker is replaced; 0: never.",
+            extra={"unit": "bytes"},
+        ),
+    ] = 0
+
+    max_age: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=31_536_000,
+            description="At what age a subworker is replaced; 0: never.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 0.0
+
     #: How long a host may be cut off before others take its jobs. Below 5 s a slow disk or a busy
     #: machine would look like a dead one.
     lease: Annotated[

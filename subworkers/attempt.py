@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import os
 import signal
 import time
 import traceback
@@ -15,9 +16,16 @@ from .board import SYNC_PLACE, Board
 from .context import CURRENT, Cancel, CurrentJob, Retry, Snooze
 from .contract import RunnableApp, RunnableTask
 from .load import OUR_FILES
+from .trust import end_fork
 
 #: Characters kept of an error's message and traceback; a failure must not fill the database.
 MESSAGE_CHARS, TRACEBACK_CHARS = 10_000, 50_000
+
+#: … and of an exception's name.
+NAME_CHARS = 200
+#: Bytes of the largest result; a larger one would cost the supervisor and the database too much
+#: memory at once, and PostgreSQL takes nothing above 1 GiB.
+LARGEST_RESULT = 256 << 20
 
 #: Seconds after which the alarm of a time-out goes off again, should it come at a bad moment.
 ALARM_REPEAT = 0.1
@@ -47,6 +55,10 @@ class Attempts:
         self._index = index
         #: True only while a sync task's own code runs in the main thread, and may be interrupted.
         self.in_task = False
+        self._pid = os.getpid()
+        self.hear_alarms()
+
+    def hear_alarms(self) -> None:
         signal.signal(signal.SIGALRM, self._interrupt)
 
     def is_async(self, job: wire.Job) -> bool:
@@ -69,10 +81,17 @@ class Attempts:
             result = contextvars.copy_context().run(
                 self._call_sync, task, job.args, current, timeout
             )
-            encoded = task.encode(result)
+            encoded = _encoded(task, result)
         except BaseException as error:
+            self._own_process(error)
             return _judge(job, task, options, error, time.monotonic() - started)
+        self._own_process(None)
         return wire.Succeeded(job.claim, job.id, job.attempt, time.monotonic() - started, encoded)
+
+    def _own_process(self, error: BaseException | None) -> None:
+        """A task may fork, and the child come back here: it is no subworker, and must end."""
+        if os.getpid() != self._pid:
+            end_fork(error)
 
     def _call_sync(
         self, task: RunnableTask, args: str, current: CurrentJob, timeout: float | None
@@ -117,26 +136,42 @@ class Attempts:
                 if limit.expired():
                     raise TimedOut("the time-out was reached") from error
                 raise
-            encoded = task.encode(result)
+            encoded = _encoded(task, result)
         except BaseException as error:
+            self._own_process(error)
             return _judge(job, task, options, error, time.monotonic() - started)
+        self._own_process(None)
         return wire.Succeeded(job.claim, job.id, job.attempt, time.monotonic() - started, encoded)
+
+
+class ResultTooLarge(Exception):
+    """The result is larger than can be stored."""
+
+
+def _encoded(task: RunnableTask, result: Any) -> bytes | None:
+    encoded = task.encode(result)
+    if encoded is not None and len(encoded) > LARGEST_RESULT:
+        raise ResultTooLarge(
+            f"the result takes {len(encoded):,} bytes of JSON, the limit is {LARGEST_RESULT:,}; "
+            "store it elsewhere and return its key"
+        )
+    return encoded
 
 
 def _judge(
     job: wire.Job, task: RunnableTask, options: JobOptions, error: BaseException, seconds: float
 ) -> wire.Report:
-    """What becomes of a job whose task raised `error`."""
-    if isinstance(error, Snooze):
-        return wire.Snoozed(job.claim, job.id, job.attempt, error.seconds)
-    if isinstance(error, Cancel):
-        return wire.Cancelled(
-            job.claim, job.id, job.attempt, seconds, _text(lambda: error.reason, MESSAGE_CHARS)
-        )
+    """What becomes of a job whose task raised `error`, whose class may be anybody's."""
+    try:
+        if verdict := _verdict(job, error, seconds):
+            return verdict
+        given = None if not isinstance(error, Retry) or error.after is None else float(error.after)
+        is_retry = isinstance(error, Retry)
+    except BaseException as worse:
+        error, given, is_retry = worse, None, False
     retries = task.retries if options.retries is None else options.retries
     after = None
     if job.attempt <= retries:
-        given = error.after if isinstance(error, Retry) else None
         after = task.backoff_seconds(job.attempt) if given is None else given
     return wire.Failed(
         job.claim,
@@ -144,22 +179,41 @@ def _judge(
         job.attempt,
         seconds,
         after,
-        type(error).__name__,
+        _text(lambda: _class_name(error), NAME_CHARS),
         _text(lambda: str(error), MESSAGE_CHARS),
-        None if isinstance(error, Retry) else _text(lambda: _traceback(error), TRACEBACK_CHARS),
+        None if is_retry else _text(lambda: _traceback(error), TRACEBACK_CHARS),
     )
 
 
-def _text(make: Callable[[], str], most: int) -> str:
+def _verdict(job: wire.Job, error: BaseException, seconds: float) -> wire.Report | None:
+    """What the task itself has decided, if it has."""
+    if isinstance(error, Snooze):
+        return wire.Snoozed(job.claim, job.id, job.attempt, float(error.seconds))
+    if isinstance(error, Cancel):
+        return wire.Cancelled(
+            job.claim, job.id, job.attempt, seconds, _text(lambda: error.reason, MESSAGE_CHARS)
+        )
+    return None
+
+
+def _text(make: Callable[[], object], most: int) -> str:
     """Text that PostgreSQL can hold, whatever an exception's own methods do."""
     try:
-        text = make()
+        text = f"{make()}"
+        # A subclass of str has methods of its own: join makes a plain one of its characters.
+        text = "".join(("", text))
     except BaseException as error:
-        text = f"<no text: {type(error).__name__} was raised while printing it>"
+        text = f"<no text: {_class_name(error)} was raised while printing it>"
     if len(text) > most:
         half = most // 2
         text = f"{text[:half]}\n[… {len(text) - most} characters left out …]\n{text[-half:]}"
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+
+
+def _class_name(error: BaseException) -> str:
+    """The name of its class, also where a metaclass gives another answer, or none."""
+    name: str = type.__dict__["__name__"].__get__(type(error))
+    return name
 
 
 def _traceback(error: BaseException) -> str:

@@ -3,7 +3,8 @@
 import fcntl
 import os
 import resource
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 #: Above what `for fd in range(1024): os.close(fd)` reaches.
 HIGH = 1030
@@ -11,15 +12,35 @@ HIGH = 1030
 
 def lift(fds: Iterable[int]) -> list[int]:
     """Move descriptors up, out of reach of user code; returns their new numbers."""
+    lowest = _lowest()
+    lifted = []
+    for fd in fds:
+        lifted.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest))
+        os.close(fd)
+    return lifted
+
+
+@contextmanager
+def opening_high() -> Iterator[None]:
+    """What is opened inside gets high numbers, also by libraries that can't be told: all lower
+    ones are taken meanwhile."""
+    lowest = _lowest()
+    taken = [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
+    try:
+        while taken[-1] < lowest - 1:
+            taken.append(os.dup(taken[0]))
+        yield
+    finally:
+        for fd in taken:
+            os.close(fd)
+
+
+def _lowest() -> int:
+    """The lowest number out of reach; the limit is raised for it where that is allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = HIGH + 1024
     if soft != resource.RLIM_INFINITY and soft < wanted:
         reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
         soft = reachable
-    lowest = HIGH if soft == resource.RLIM_INFINITY else min(HIGH, max(3, soft - 64))
-    lifted = []
-    for fd in fds:
-        lifted.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest))
-        os.close(fd)
-    return lifted
+    return HIGH if soft == resource.RLIM_INFINITY else min(HIGH, max(3, soft - 64))

@@ -4,12 +4,16 @@ It is anonymous (memfd): no name to leave behind when somebody is killed, and no
 it. The memory and the four eventfds reach the subworker over the template's socket.
 """
 
+import fcntl
 import mmap
 import os
 from typing import NamedTuple
 
 from .board import Board, board_bytes
 from .ring import HEADER_BYTES, Ring
+
+#: Not among Python's constants: from now on it can be written through mappings only, no new ones.
+_F_SEAL_FUTURE_WRITE = 0x10
 
 
 class Descriptors(NamedTuple):
@@ -38,12 +42,30 @@ class SharedMemory:
     @classmethod
     def create(cls, places: int, ring_bytes: int) -> "SharedMemory":
         """Make the memory and its bells. Raises OSError when the system has none left."""
-        memory = os.memfd_create("wsup", os.MFD_CLOEXEC)
+        memory = os.memfd_create("wsup", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(memory, board_bytes(places) + 2 * (HEADER_BYTES + ring_bytes))
+        # Were it shrunk, the supervisor's next look at it would be its last.
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
         fds = Descriptors(
             memory, _bell(), _bell(), _bell(), _bell(), os.memfd_create("wsup", os.MFD_CLOEXEC)
         )
         return cls(fds, places, ring_bytes)
+
+    @property
+    def bells(self) -> tuple[int, ...]:
+        return self.fds[1:5]
+
+    def seal(self) -> None:
+        """Both sides have their mapping: no writing to a descriptor gets at the memory any more.
+
+        (Tasks that write to descriptors which they take for theirs: Python's mmap keeps one, low.)
+        """
+        try:
+            fcntl.fcntl(
+                self.fds.memory, fcntl.F_ADD_SEALS, _F_SEAL_FUTURE_WRITE | fcntl.F_SEAL_SEAL
+            )
+        except OSError:
+            pass  # Linux before 5.1
 
     def close(self) -> None:
         """Close the descriptors; the mapping goes with the last view of it."""

@@ -32,7 +32,7 @@ _WRITTEN, _READ, _CLOSED = 0, 16, 32  # indices of 8-byte words
 
 
 class RingDamaged(Exception):
-    """A frame in shared memory doesn't have its checksum."""
+    """What lies in shared memory was not written by the other side's ring."""
 
 
 class RingClosed(Exception):
@@ -55,7 +55,10 @@ class Ring:
 
 
 def ring_bell(fd: int) -> None:
-    os.eventfd_write(fd, 1)
+    try:
+        os.eventfd_write(fd, 1)
+    except BlockingIOError:
+        pass  # it rings already, as high as it can count: a task wrote into it
 
 
 def hush_bell(fd: int) -> None:
@@ -152,7 +155,10 @@ class Sender:
 
     def _write(self, chunk: memoryview) -> int:
         size = self._size
-        fits = min(len(chunk), size - (self._written - self._words[_READ]))
+        used = self._written - self._words[_READ]
+        if not 0 <= used <= size:
+            raise RingDamaged(f"{used} bytes can't wait in a ring of {size}")
+        fits = min(len(chunk), size - used)
         start = self._written % size
         first = min(fits, size - start)
         self._data[start : start + first] = chunk[:first]

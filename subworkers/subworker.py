@@ -20,15 +20,12 @@ from .contract import RunnableApp
 from .memory import SharedMemory
 from .ring import Receiver, RingClosed, Sender
 from .subworker_async import AsyncSide
+from .trust import ATTENTION, LONG_ENOUGH, STACKS, Trust
 
 #: Seconds that a result may lie in the ring before its bell, while more are on their way: half of
 #: what results wait for each other before a commit. (Behind a long job it would lie for longer; so
 #: the supervisor also looks by itself, some twenty times a second.)
 BELL_PAUSE = 0.005
-#: Asks a subworker that is inside a task to look at its orders (see `SyncRunner.attend`).
-ATTENTION = signal.SIGRTMIN + 1
-#: Asks a subworker to write down the stacks of its threads (see `Member.stacks`).
-STACKS = signal.SIGRTMIN + 2
 
 
 def run_subworker(app: RunnableApp, index: int, memory: SharedMemory, concurrency: int) -> int:
@@ -78,9 +75,11 @@ class SyncRunner:
         self._results = results
         self._pending: deque[wire.Job] = deque()
         self._stopping = False
+        signal.signal(ATTENTION, self.attend)
+        attempts.hear_alarms()  # a start hook may have taken the signal for itself
+        self._trust = Trust(memory.bells)
 
     def run(self) -> None:
-        signal.signal(ATTENTION, self.attend)
         while not self._stopping:
             try:
                 self._obey(self._orders.get_many())
@@ -105,14 +104,20 @@ class SyncRunner:
             self._board,
             self._attempts.run_sync,
         )
-        rung = time.monotonic()
+        rung = ended = time.monotonic()
         while pending:
-            results.put(wire.encode(run(pending.popleft())), bell=False)
+            job = pending.popleft()
+            results.put(wire.encode(run(job)), bell=False)
             board.clear(0)
-            if (now := time.monotonic()) - rung > BELL_PAUSE:
+            began, ended = ended, time.monotonic()
+            is_bell_due = not pending or ended - rung > BELL_PAUSE
+            breach = self._trust.after_sync(whole=is_bell_due or ended - began > LONG_ENOUGH)
+            if breach:
+                self._end_untrusted(job, breach)
+                return
+            if is_bell_due:
                 results.ring_bell()
-                rung = now
-        results.ring_bell()
+                rung = ended
 
     def attend(self, _signum: int, _frame: object) -> None:
         """Look at the orders although a task is running.
@@ -126,6 +131,16 @@ class SyncRunner:
                 self._obey(self._orders.get_nowait())
             finally:
                 self._attempts.in_task = True
+
+    def _end_untrusted(self, job: wire.Job, breach: str) -> None:
+        """Start nothing more. If a bell is gone, this process's end rings in its place."""
+        self._stopping = True
+        self._results.put(wire.encode(wire.Untrusted(job.id, breach)), bell=False)
+        try:
+            self._obey(self._orders.get_nowait())
+            self._give_back()
+        except OSError:
+            os._exit(0)
 
     def _give_back(self) -> None:
         jobs = [job.id for job in self._pending]

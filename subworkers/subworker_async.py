@@ -3,7 +3,9 @@ while the main thread runs the sync ones, one at a time."""
 
 import asyncio
 import inspect
+import os
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
@@ -13,8 +15,10 @@ import uvloop
 from . import wire
 from .attempt import Attempts
 from .contract import RunnableApp
+from .descriptors import opening_high
 from .memory import SharedMemory
 from .ring import Receiver, Sender
+from .trust import LONG_ENOUGH, Trust, end_fork
 
 
 class AsyncSide:
@@ -40,31 +44,56 @@ class AsyncSide:
         self._bell_is_due = False
         self._stopped = asyncio.Event()
         self._status = 0
+        self._pid = os.getpid()
+        self._trust = Trust(memory.bells)
+        self._trusted = True
+        self._is_ready = False
 
     def run(self) -> int:
         """Work until told to stop; returns the exit status."""
         thread = threading.Thread(target=self._run_loop, name="wsup-async")
         thread.start()
         while (job := self._sync_jobs.get()) is not None:
+            if not self._trusted:
+                self._send(wire.Returned([job.id]))
+                continue
+            began = time.monotonic()
             report = self._attempts.run_sync(job)
             with self._sending:
-                self._results.put(wire.encode(report))
+                self._results.put(wire.encode(report), bell=False)
             self._board.clear(0)
+            is_long = time.monotonic() - began > LONG_ENOUGH
+            if breach := self._trust.after_sync(whole=is_long or self._sync_jobs.empty()):
+                self._distrust(job, breach)
+            self._results.ring_bell()
         thread.join()
         return self._status
 
     def _run_loop(self) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             try:
+                with opening_high():
+                    runner.run(self._arise())
                 runner.run(self._serve())
             except BaseException:
                 self._status = 1
+                if self._is_ready:  # a task has stopped the loop: nothing goes on here
+                    traceback.print_exc()
+                    os._exit(1)
                 self._send(wire.Unfit(traceback.format_exc()))
         self._sync_jobs.put(None)
+
+    async def _arise(self) -> None:
+        """By the loop's first run all its descriptors are open."""
+        # A task may fork, and the child come back to the loop: it must do nothing there.
+        loop = asyncio.get_running_loop()
+        os.register_at_fork(after_in_child=lambda: loop.call_soon(end_fork, None))
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         await self._run_hooks(self._app.start_hooks)
+        self._trust.begin()
+        self._is_ready = True
         self._send(wire.Ready())
         loop.add_reader(self._orders.data_fd, self._obey)
         self._obey()
@@ -92,6 +121,9 @@ class AsyncSide:
                 self._give_back()
 
     def _begin(self, job: wire.Job) -> None:
+        if not self._trusted:
+            self._send(wire.Returned([job.id]))
+            return
         if not self._attempts.is_async(job):
             self._sync_jobs.put(job)
             return
@@ -105,15 +137,29 @@ class AsyncSide:
         self._send(report, bell=False)
         self._board.clear(place)
         self._places.append(place)
+        if breach := self._trust.after_async():
+            self._distrust(job, breach)
         if not self._bell_is_due:  # one bell for all that ends in this turn of the loop
             self._bell_is_due = True
             asyncio.get_running_loop().call_soon(self._ring)
+
+    def _distrust(self, job: wire.Job, breach: str) -> None:
+        """Ask to be replaced; what runs beside this job may end. If a bell is gone, nothing more
+        could be heard or told: this process's end rings in its place."""
+        if self._trusted:
+            self._trusted = False
+            with self._sending:
+                self._results.put(wire.encode(wire.Untrusted(job.id, breach)), bell=False)
+        if not self._trust.can_be_told():
+            os._exit(0)
 
     def _ring(self) -> None:
         self._bell_is_due = False
         self._results.ring_bell()
 
     def _send(self, report: wire.Report, *, bell: bool = True) -> None:
+        if os.getpid() != self._pid:
+            end_fork(None)
         with self._sending:
             self._results.put(wire.encode(report), bell=bell)
 

@@ -22,7 +22,8 @@ from .descriptors import lift
 from .kinship import await_adoption, die_with, fork_twice
 from .load import AppNotLoaded, fork_hazards, load_app, note_known_sockets, prepare
 from .memory import Descriptors, SharedMemory
-from .subworker import ATTENTION, STACKS, run_subworker
+from .subworker import run_subworker
+from .trust import ATTENTION, STACKS
 
 #: How many of a task's retry delays the supervisor is told; the last one counts for all later.
 MOST_DELAYS = 20
@@ -79,6 +80,7 @@ class Template:
             memory = SharedMemory(
                 Descriptors(*lift(fds)), places=load.concurrency + 1, ring_bytes=load.ring_bytes
             )
+            memory.seal()
             status = run_subworker(app, index, memory, load.concurrency)
         except BaseException:
             traceback.print_exc()

@@ -108,7 +108,14 @@ class Unfit(Message, tag=17):
     traceback: str
 
 
-Report = Ready | Succeeded | Failed | Snoozed | Cancelled | Unknown | Returned | Unfit
+class Untrusted(Message, tag=18):
+    """A job has left this subworker in a state in which no other one should run in it."""
+
+    job: int
+    reason: str
+
+
+Report = Ready | Succeeded | Failed | Snoozed | Cancelled | Unknown | Returned | Unfit | Untrusted
 
 
 # supervisor <-> template ------------------------------------------------------------------------

@@ -29,6 +29,7 @@ class Gather:
         on_ready: Callable[[Member], None],
         on_unfit: Callable[[Member, str], None],
         on_returned: Callable[[list[Row]], None],
+        on_untrusted: Callable[[Member, wire.Untrusted], None],
     ) -> None:
         self.finished: list[Entry] = []
         self.finished_bytes = 0
@@ -37,6 +38,7 @@ class Gather:
         self._on_ready = on_ready
         self._on_unfit = on_unfit
         self._on_returned = on_returned
+        self._on_untrusted = on_untrusted
         self._unknown: dict[int, float] = {}
         self._unknown_tasks: set[str] = set()
 
@@ -74,7 +76,10 @@ class Gather:
             self._on_unfit(member, report.traceback)
         elif isinstance(report, wire.Returned):
             rows = [row for job in report.jobs if (row := member.held.pop(job, None))]
+            member.held_async.difference_update(report.jobs)
             self._on_returned(rows)
+        elif isinstance(report, wire.Untrusted):
+            self._on_untrusted(member, report)
         else:
             self._take_other(member, report, took)
 
@@ -144,9 +149,12 @@ class Gather:
 
     def died(self, member: Member, end: str, tasks: Mapping[str, wire.TaskInfo]) -> list[Row]:
         """A subworker has ended. What it was running has failed with it, unless we interrupted it
-        for reasons of our own; what it had not started is returned, to be given to others."""
+        for reasons of our own, such as another job's time-out; what it had not started is returned,
+        to be given to others."""
         self.read(member)
-        running = {place.job: place for place in member.memory.board.running()}
+        running = {place.job for place in member.memory.board.running()}
+        if member.overdue:
+            running &= member.overdue
         lost = [row for job, row in member.held.items() if job in running]
         unstarted = [row for job, row in member.held.items() if job not in running]
         member.held.clear()
@@ -169,6 +177,6 @@ class Gather:
             delays = task.delays if task and task.delays else [1.0]
             after = delays[min(attempt, len(delays)) - 1]
         kind, message = "SubworkerDied", f"subworker died: {end}"
-        if member.doomed:
+        if job in member.overdue:
             kind, message = "TimedOut", member.doomed
         return Failure(claim, job, attempt, member.index, kind, message, None, 0.0, after)

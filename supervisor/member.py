@@ -1,16 +1,21 @@
 """A subworker as its supervisor knows it: its process, its two rings, the jobs that it has."""
 
 import asyncio
+import logging
 import os
+import random
 import signal
+import time
 from collections.abc import Callable, Iterable
 from enum import Enum
 
 from ..sql.answers import Row
 from ..subworkers import wire
 from ..subworkers.memory import SharedMemory
-from ..subworkers.ring import Receiver, Sender, hush_bell
-from ..subworkers.subworker import ATTENTION, STACKS
+from ..subworkers.ring import Receiver, RingDamaged, Sender, hush_bell
+from ..subworkers.trust import ATTENTION, STACKS
+
+log = logging.getLogger("wsup.member")
 
 #: How much work a subworker is given ahead, in seconds: enough to hide the way there and back.
 AHEAD_SECONDS = 0.005
@@ -18,6 +23,8 @@ AHEAD_SECONDS = 0.005
 AHEAD_JOBS = 128
 #: Bytes of stacks that are shown of a subworker.
 STACKS_BYTES = 32 * 1024
+#: The share of a limit that is left to chance.
+LIFE_JITTER = 0.2
 #: Weight of the latest reports in the mean time of a job.
 _SMOOTHING = 0.2
 
@@ -37,10 +44,18 @@ class Member:
         self.state = State.STARTING
         self.pid: int | None = None
         self.done = 0
-        #: Why it was killed, if that is worth telling.
+        #: The jobs for whose time-outs it was killed, and what is told of them.
+        self.overdue: set[int] = set()
         self.doomed = ""
+        self.born_at = time.monotonic()
+        #: What share of the limits of its life it is given; not all are to be renewed at once.
+        self.share = 1 - LIFE_JITTER * random.random()  # noqa: S311  (no secret)
+        #: Its memory when it had done nothing yet, in bytes; None until it was measured.
+        self.first_rss: int | None = None
         #: It was ended for reasons of ours: its jobs are not to blame.
         self.interrupted = False
+        #: A job has left it in a state in which no other one should run.
+        self.untrusted = False
         self.recalled = False
         #: What it was handed and has not reported on, by job, in the order of handing.
         self.held: dict[int, Row] = {}
@@ -72,13 +87,25 @@ class Member:
         loop.remove_reader(self._pidfd)
         loop.remove_reader(self._sender.space_fd)
         self.state = State.GONE
-        _, status = os.waitpid(self.pid or 0, 0)
+        pid = self.pid or 0
+        end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        if end is not None and (end.si_code != os.CLD_EXITED or end.si_status != 0):
+            self._end_group(pid)
+        _, status = os.waitpid(pid, 0)
         os.close(self._pidfd)
         return end_in_words(status)
 
-    def kill(self, reason: str = "") -> None:
-        """End it at once; `reason` stands for how it ended, where the signal says too little."""
+    def _end_group(self, pid: int) -> None:
+        """What the interrupted job has started goes with it: the job may run again elsewhere."""
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+    def kill(self, reason: str = "", overdue: Iterable[int] = ()) -> None:
+        """End it at once, for the time-outs of the jobs `overdue`, of which `reason` is told."""
         self.doomed = reason
+        self.overdue.update(overdue)
         if self.pid is not None and self.state is not State.GONE:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
@@ -131,12 +158,15 @@ class Member:
         self._send(wire.encode(wire.Recall()))
         signal.pidfd_send_signal(self._pidfd, ATTENTION)
 
-    def stop(self) -> None:
-        """Let it finish what it runs, then end."""
+    def stop(self, *, attentive: bool = True) -> None:
+        """Let it finish what it runs, then end. One that isn't `attentive` may have lost the
+        handler of the signal by which it is told amid a task."""
         if self.state in (State.STARTING, State.READY):
             self.state = State.LEAVING
-            if self.pid is not None:
+            if self.pid is not None and attentive:
                 self.recall()
+            else:
+                self._send(wire.encode(wire.Recall()))
             self._send(wire.encode(wire.Stop()))
 
     def took(self, seconds: Iterable[float]) -> None:
@@ -151,12 +181,26 @@ class Member:
 
     def flush(self) -> None:
         """Send more of what did not fit into its ring."""
-        if self._sender.flush():
+        try:
+            is_all = self._sender.flush()
+        except RingDamaged as error:
+            self._damaged(error)
+            return
+        if is_all:
             asyncio.get_running_loop().remove_reader(self._sender.space_fd)
 
     def _send(self, message: bytes, *, bell: bool = True) -> None:
-        if not self._sender.offer(message, bell=bell):
+        try:
+            is_all = self._sender.offer(message, bell=bell)
+        except RingDamaged as error:
+            self._damaged(error)
+            return
+        if not is_all:
             asyncio.get_running_loop().add_reader(self._sender.space_fd, self._flush)
+
+    def _damaged(self, error: RingDamaged) -> None:
+        log.error("%s is killed: %s", self, error)
+        self.kill()
 
     def _flush(self) -> None:
         hush_bell(self._sender.space_fd)

@@ -1,7 +1,17 @@
-"""How much memory the host's processes of ours take, each shared page counted once."""
+"""How much memory the host's processes of ours take."""
 
+import resource
 from collections.abc import Sequence
 from pathlib import Path
+
+
+def rss(pid: int) -> int | None:
+    """Resident set size of a process in bytes, shared pages included; None if it is gone."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    except (OSError, IndexError):
+        return None
+    return int(pages) * resource.getpagesize()
 
 
 def pss(pid: int) -> int | None:
@@ -16,7 +26,8 @@ def pss(pid: int) -> int | None:
 
 
 class MemoryMeter:
-    """Measures one process a call, in turn: reading them all takes milliseconds."""
+    """Measures one process a call, in turn: reading them all takes milliseconds. Each shared page
+    is counted once."""
 
     def __init__(self) -> None:
         self._sizes: dict[int, int] = {}

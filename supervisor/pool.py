@@ -105,7 +105,10 @@ class Pool:
         generation.stop()
 
     async def _spawn_warm(self, generation: Generation, index: int) -> None:
-        member = await self._spawn(generation, index)
+        await self._warmed(await self._spawn(generation, index))
+
+    async def _warmed(self, member: Member) -> None:
+        """Wait until it is ready. Raises AppFailed if it can't be."""
         ready = self._warm[id(member)] = asyncio.get_running_loop().create_future()
         try:
             await ready
@@ -123,12 +126,12 @@ class Pool:
         member = Member(index, generation.number, memory)
         try:
             pid = await generation.fork(member)
-        except TemplateDied:
+            member.born(pid, lambda: self._on_report(member), lambda: self._bury(member))
+        except (TemplateDied, OSError):  # the latter: it was gone, and reaped, before it was known
             memory.close()
             raise
         self.members.append(member)
         self.emptied.clear()
-        member.born(pid, lambda: self._on_report(member), lambda: self._bury(member))
         return member
 
     def _places(self, generation: Generation) -> int:
@@ -159,7 +162,7 @@ class Pool:
             waiting.set_exception(error)
 
     def _bury(self, member: Member) -> None:
-        was, expected = member.state, member.state is State.LEAVING
+        was, expected = member.state, member.state is State.LEAVING or member.untrusted
         end = member.reap()
         self._on_death(member, end)
         member.memory.close()
@@ -169,7 +172,7 @@ class Pool:
         self._settle_warm(member, AppFailed(f"a subworker died before it was ready: {end}"))
         if not expected:
             log.warning("%s died: %s", member, end)
-        if not expected and not self._stopping and self._is_short(member):
+        if not self._stopping and was is not State.LEAVING and self._is_short(member):
             delay = 0.0
             if was is State.STARTING:
                 delay = self._next_delay()
@@ -182,9 +185,13 @@ class Pool:
         return delay
 
     def _is_short(self, member: Member) -> bool:
+        """Is there no other one in its place, although there should be?"""
         current = self.generation
         return (
-            current is not None and member.generation == current.number and member.index < self.size
+            current is not None
+            and member.generation == current.number
+            and member.index < self.size
+            and not self._has(member.index, current.number)
         )
 
     def _schedule_respawn(self, index: int, delay: float) -> None:
@@ -228,6 +235,35 @@ class Pool:
             m.index == index and m.generation == generation and m.state is not State.LEAVING
             for m in self.members
         )
+
+    # one for another --------------------------------------------------------------------------
+
+    def replace(self, member: Member, reason: str) -> None:
+        """It can't be trusted any more: it gets no more jobs, and another one is started."""
+        log.warning("%s is replaced: %s", member, reason)
+        member.untrusted = True
+        if member.state is State.READY:
+            member.stop(attentive=False)
+            if not self._stopping and self._is_short(member):
+                self._schedule_respawn(member.index, 0.0)
+            self._changed()
+
+    async def renew(self, member: Member) -> None:
+        """Warm another one beside it, which then takes its place.
+
+        Raises AppFailed, TemplateDied, OSError, TimeoutError, and `member` goes on.
+        """
+        if self.generation is None:
+            return
+        fresh = await self._spawn(self.generation, member.index)
+        try:
+            async with asyncio.timeout(WARM_SECONDS):
+                await self._warmed(fresh)
+        except TimeoutError:
+            fresh.kill()
+            raise TimeoutError(f"a new one is not warm within {WARM_SECONDS:g} s") from None
+        member.stop()
+        self._changed()
 
     # more, fewer, none ------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from ..config.settings import Settings
 from ..sql.answers import Row
 from ..sql.listener import Listener
 from ..sql.source import PostgresSource
-from ..subworkers.wire import Load
+from ..subworkers.wire import Load, Untrusted
 from .backlog import Backlog
 from .gather import Gather
 from .lanes import Lanes
@@ -26,6 +26,7 @@ from .occupancy import Meter
 from .pool import Pool
 from .pull import Demand
 from .recovery import Recovery
+from .recycling import Limits, Recycling
 from .sleep import Sleep
 from .status import members_status
 from .turn import Turns
@@ -53,9 +54,11 @@ class Supervisor:
             on_ready=self._ready,
             on_unfit=self._unfit,
             on_returned=self._returned,
+            on_untrusted=self._untrusted,
         )
         self.backlog = Backlog(settings.concurrency)
-        self.pool = Pool(on_report=self.gather.read, on_death=self._died, on_change=self._changed)
+        self.pool = Pool(on_report=self._report, on_death=self._died, on_change=self._changed)
+        self.recycling = Recycling(lambda: self.pool.current, self.pool.renew)
         self.demand = Demand(self.backlog, settings.batch, settings.concurrency)
         self.turns = Turns(
             self.source,
@@ -150,11 +153,19 @@ class Supervisor:
 
     # the subworkers -----------------------------------------------------------------------------
 
+    def _report(self, member: Member) -> None:
+        """Its bell has rung."""
+        self.gather.read(member)
+        self.recycling.count(member)
+
     def _ready(self, member: Member) -> None:
         self.pool.ready(member)
 
     def _unfit(self, member: Member, traceback: str) -> None:
         self.pool.unfit(member, traceback)
+
+    def _untrusted(self, member: Member, report: Untrusted) -> None:
+        self.pool.replace(member, f"after job {report.job}, {report.reason}")
 
     def _changed(self) -> None:
         """There are more or fewer subworkers, or others."""
@@ -174,6 +185,8 @@ class Supervisor:
         self.backlog.concurrency = self.demand.concurrency = settings.concurrency
         self.turns.batch = self.demand.batch = settings.batch
         self.turns.batch_bytes = settings.batch_bytes
+        self.watch.kill_grace = settings.kill_grace
+        self.recycling.start(Limits(settings.max_jobs, settings.max_rss, settings.max_age))
         tasks = list(self.pool.tasks.values())
         named = sorted({"default", *(task.queue for task in tasks)})
         self.turns.queues = self.sleep.queues = settings.queues or tuple(named)
@@ -187,6 +200,7 @@ class Supervisor:
         self.stopping = True
         self.turns.pulling = False
         self.sleep.stop()
+        self.recycling.stop()
         self._give_back_backlog()
 
     def drop_everything(self) -> None:

@@ -9,9 +9,6 @@ from .member import Member
 
 log = logging.getLogger("wsup.watch")
 
-#: Seconds after its time-out at which an attempt is ended by SIGKILL, when the exception that the
-#: task got has not ended it: it may be in C code, or have caught it.
-KILL_GRACE = 5.0
 #: Seconds that a job may run before those that were given to its subworker with it are recalled.
 STUCK_SECONDS = 0.05
 #: Seconds without any job being handed out after which the backlog is given back to other hosts.
@@ -22,6 +19,9 @@ class Watch:
     def __init__(
         self, backlog: Backlog, *, read: Callable[[Member], None], give_back: Callable[[], None]
     ) -> None:
+        #: Seconds after its time-out at which an attempt is ended by SIGKILL, when the exception
+        #: that the task got has not ended it: it may be in C code, or have caught it. As set.
+        self.kill_grace = 0.0
         self._backlog = backlog
         self._read = read
         self._give_back = give_back
@@ -40,10 +40,18 @@ class Watch:
         self._release_surplus(now)
 
     def _end_overdue(self, member: Member, now: float) -> None:
-        for place in member.memory.board.running():
-            if place.deadline is not None and now > place.deadline + KILL_GRACE:
-                log.warning("%s is killed: job %d is past its time-out", member, place.job)
-                member.kill(f"job {place.job} went on {KILL_GRACE:g} s after its time-out: SIGKILL")
+        if member.overdue:
+            return  # it is being killed
+        overdue = {
+            place.job
+            for place in member.memory.board.running()
+            if place.deadline is not None and now > place.deadline + self.kill_grace
+        }
+        if overdue:
+            jobs = ", ".join(map(str, sorted(overdue)))
+            log.warning("%s is killed: job %s is past its time-out", member, jobs)
+            reason = f"went on for {self.kill_grace:g} s after its time-out: SIGKILL"
+            member.kill(reason, overdue=overdue)
 
     def _recall_stuck(self, member: Member, now: float) -> None:
         """Jobs were taken for short ones, and now wait behind one that is not."""
