@@ -13,7 +13,7 @@ import msgspec
 
 from . import wire
 from .board import SYNC_PLACE, Board
-from .context import CURRENT, Cancel, CurrentJob, Retry, Snooze
+from .context import CURRENT, LONGEST_WAIT, Cancel, CurrentJob, Retry, Snooze, wait_seconds
 from .contract import RunnableApp, RunnableTask
 from .load import OUR_FILES
 from .trust import end_fork
@@ -165,14 +165,16 @@ def _judge(
     try:
         if verdict := _verdict(job, error, seconds):
             return verdict
-        given = None if not isinstance(error, Retry) or error.after is None else float(error.after)
         is_retry = isinstance(error, Retry)
+        given = getattr(error, "after", None) if is_retry else None
+        if given is not None:
+            given = wait_seconds(given, "after")
     except BaseException as worse:
         error, given, is_retry = worse, None, False
     retries = task.retries if options.retries is None else options.retries
     after = None
     if job.attempt <= retries:
-        after = task.backoff_seconds(job.attempt) if given is None else given
+        after = min(task.backoff_seconds(job.attempt), LONGEST_WAIT) if given is None else given
     return wire.Failed(
         job.claim,
         job.id,
@@ -188,7 +190,7 @@ def _judge(
 def _verdict(job: wire.Job, error: BaseException, seconds: float) -> wire.Report | None:
     """What the task itself has decided, if it has."""
     if isinstance(error, Snooze):
-        return wire.Snoozed(job.claim, job.id, job.attempt, float(error.seconds))
+        return wire.Snoozed(job.claim, job.id, job.attempt, wait_seconds(error.seconds, "seconds"))
     if isinstance(error, Cancel):
         return wire.Cancelled(
             job.claim, job.id, job.attempt, seconds, _text(lambda: error.reason, MESSAGE_CHARS)

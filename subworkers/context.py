@@ -4,6 +4,9 @@ import time
 from contextvars import ContextVar
 from datetime import timedelta
 
+#: Seconds that a job may be put off at most (100 years); more is a mistake.
+LONGEST_WAIT = 100 * 366 * 86400.0
+
 
 class CurrentJob:
     """The job that is being run: `current_job()` inside a task."""
@@ -39,10 +42,11 @@ def current_job() -> CurrentJob:
         raise LookupError("current_job() is known only inside a running task") from None
 
 
-def _seconds(value: float | timedelta, name: str) -> float:
+def wait_seconds(value: float | timedelta, name: str) -> float:
+    """`value` in seconds. Raises ValueError for a wait that nobody can mean."""
     seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
-    if not 0 <= seconds < float("inf"):
-        raise ValueError(f"{name}={value!r} is not a number of seconds from 0 on")
+    if not 0 <= seconds <= LONGEST_WAIT:
+        raise ValueError(f"{name}={value!r} is not a number of seconds from 0 to {LONGEST_WAIT:g}")
     return seconds
 
 
@@ -54,7 +58,7 @@ class Snooze(Verdict):
     """Run this job again later, at the same attempt. Raises ValueError for negative seconds."""
 
     def __init__(self, seconds: float | timedelta) -> None:
-        self.seconds = _seconds(seconds, "seconds")
+        self.seconds = wait_seconds(seconds, "seconds")
         super().__init__(f"snoozed for {self.seconds:g} s")
 
 
@@ -73,6 +77,6 @@ class Retry(Verdict):
     """
 
     def __init__(self, after: float | timedelta | None = None, reason: str = "") -> None:
-        self.after = None if after is None else _seconds(after, "after")
+        self.after = None if after is None else wait_seconds(after, "after")
         self.reason = reason or "the task asked for a retry"
         super().__init__(self.reason)

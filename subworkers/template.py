@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from . import wire
 from .channel import Channel
+from .context import LONGEST_WAIT
 from .contract import RunnableApp
 from .descriptors import lift
 from .kinship import await_adoption, die_with, fork_twice
@@ -93,7 +94,10 @@ def _task_table(app: RunnableApp) -> list[wire.TaskInfo]:
     return [
         wire.TaskInfo(
             t.name, t.queue, t.is_async, t.retries, t.timeout,
-            [t.backoff_seconds(attempt) for attempt in range(1, min(t.retries, MOST_DELAYS) + 1)],
+            [
+                min(t.backoff_seconds(attempt), LONGEST_WAIT)
+                for attempt in range(1, min(t.retries, MOST_DELAYS) + 1)
+            ],
         )
         for t in app.tasks.values()
     ]  # fmt: skip

@@ -162,9 +162,10 @@ class Pool:
             waiting.set_exception(error)
 
     def _bury(self, member: Member) -> None:
-        was, expected = member.state, member.state is State.LEAVING or member.untrusted
+        was = member.state
         end = member.reap()
-        self._on_death(member, end)
+        self._on_death(member, end)  # reads its last words
+        expected = was is State.LEAVING or member.untrusted
         member.memory.close()
         self.members.remove(member)
         if not self.members:

@@ -159,3 +159,18 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def failures(connection: "psycopg.Connection[Any]", job: int) -> list[tuple[int, str, str]]:
+    """The attempts of a job that failed: (attempt, type, message)."""
+    return connection.execute(
+        "SELECT attempt, type, message FROM wsup.failure WHERE job = %s ORDER BY attempt", [job]
+    ).fetchall()
+
+
+def result(connection: "psycopg.Connection[Any]", job: int) -> Any:
+    """Wait until a job has succeeded; returns its result."""
+    assert finished(connection, job) == ["succeeded"], failures(connection, job)
+    row = connection.execute("SELECT result FROM wsup.outcome WHERE job = %s", [job]).fetchone()
+    assert row is not None
+    return row[0]

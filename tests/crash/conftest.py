@@ -6,19 +6,24 @@ from pathlib import Path
 import pytest
 from running import Supervisor
 
+Hostile = Callable[..., Supervisor]
+
 APP = Path(__file__).with_name("app_under_test.py")
+HOSTILE = Path(__file__).with_name("hostile.py")
 
 
 @pytest.fixture
 def make_supervisor(database: str, tmp_path: Path) -> Iterator[Callable[..., Supervisor]]:
-    """Makes supervisors that run the app under test, each with a folder of its own."""
+    """Makes supervisors that run the app under test, each with a folder of its own, or the
+    "hostile:sync" or "hostile:both" one."""
     made: list[Supervisor] = []
 
-    def make(*flags: str, database: str = database) -> Supervisor:
+    def make(*flags: str, database: str = database, app: str = "tasks:app") -> Supervisor:
         folder = tmp_path / f"host{len(made)}"
         folder.mkdir()
         (folder / "tasks.py").write_text(APP.read_text())
-        supervisor = Supervisor(database, folder, "tasks:app", *flags)
+        (folder / "hostile.py").write_text(HOSTILE.read_text())
+        supervisor = Supervisor(database, folder, app, *flags)
         made.append(supervisor)
         return supervisor
 
@@ -26,6 +31,16 @@ def make_supervisor(database: str, tmp_path: Path) -> Iterator[Callable[..., Sup
     for supervisor in made:
         supervisor.kill()
         print(supervisor.log)  # shown if the test has failed
+
+
+@pytest.fixture(params=["sync", "both"])
+def hostile(request: pytest.FixtureRequest, make_supervisor: Callable[..., Supervisor]) -> Hostile:
+    """Makes a supervisor of the hostile tasks: in an app of sync ones only, and in a mixed one."""
+
+    def make(*flags: str) -> Supervisor:
+        return make_supervisor(*flags, app=f"hostile:{request.param}").start()
+
+    return make
 
 
 @pytest.fixture
