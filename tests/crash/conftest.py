@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from running import Supervisor
 
-Hostile = Callable[..., Supervisor]
+Start = Callable[..., Supervisor]
 
 APP = Path(__file__).with_name("app_under_test.py")
 HOSTILE = Path(__file__).with_name("hostile.py")
@@ -34,13 +34,21 @@ def make_supervisor(database: str, tmp_path: Path) -> Iterator[Callable[..., Sup
 
 
 @pytest.fixture(params=["sync", "both"])
-def hostile(request: pytest.FixtureRequest, make_supervisor: Callable[..., Supervisor]) -> Hostile:
-    """Makes a supervisor of the hostile tasks: in an app of sync ones only, and in a mixed one."""
+def hostile(request: pytest.FixtureRequest, make_supervisor: Callable[..., Supervisor]) -> Start:
+    """Starts a supervisor of the hostile tasks: in an app of sync ones only, and in a mixed one."""
+    return lambda *flags: make_supervisor(*flags, app=f"hostile:{request.param}").start()
 
-    def make(*flags: str) -> Supervisor:
-        return make_supervisor(*flags, app=f"hostile:{request.param}").start()
 
-    return make
+@pytest.fixture
+def hostile_sync(make_supervisor: Callable[..., Supervisor]) -> Start:
+    """Starts one of the sync tasks only, which all run in one thread."""
+    return lambda *flags: make_supervisor(*flags, app="hostile:sync").start()
+
+
+@pytest.fixture
+def hostile_both(make_supervisor: Callable[..., Supervisor]) -> Start:
+    """Starts one of sync and async tasks: the sync ones run beside a loop."""
+    return lambda *flags: make_supervisor(*flags, app="hostile:both").start()
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 from running import Supervisor, enqueue, finished, result, until
 
 Connection = psycopg.Connection[Any]
@@ -46,8 +46,10 @@ def test_a_subworker_that_cannot_be_trusted_is_replaced(
     assert connection.execute("SELECT count(*) FROM wsup.failure").fetchone() == (0,)
 
 
-def test_the_folder_and_the_locale_are_put_back(hostile: Hostile, connection: Connection) -> None:
-    supervisor = hostile("--subworkers", "1")
+def test_the_folder_and_the_locale_are_put_back(
+    hostile_sync: Hostile, connection: Connection
+) -> None:
+    supervisor = hostile_sync("--subworkers", "1")
     before = result(connection, enqueue(connection, "here"))
     for how in ("folder", "locale", "folder"):
         with connection.transaction():
@@ -58,9 +60,8 @@ def test_the_folder_and_the_locale_are_put_back(hostile: Hostile, connection: Co
     assert supervisor.status()["subworkers"][0]["pid"] == before["pid"]
 
 
-@pytest.mark.parametrize("how", ["return", "exit", "raise"])
 def test_a_fork_that_comes_back_from_its_task_ends(
-    hostile: Hostile, connection: Connection, how: str, tmp_path: Path
+    hostile: Hostile, connection: Connection, tmp_path: Path
 ) -> None:
     """As a Python program would; it reports nothing, and its parent works on."""
     supervisor = hostile("--subworkers", "1")
@@ -69,11 +70,12 @@ def test_a_fork_that_comes_back_from_its_task_ends(
     if supervisor.command[supervisor.command.index("--app") + 1].endswith("both"):
         tasks.append("fork_async")
     ledger = tmp_path / "ledger"
-    for task in tasks:
+    ends = {"return": 0, "exit": 7, "raise": 1}
+    for task, how in product(tasks, ends):
         with connection.transaction():
             forking = enqueue(connection, task, how=how)
             notes = [enqueue(connection, "note", path=str(ledger)) for _ in range(5)]
-        assert result(connection, forking) == {"return": 0, "exit": 7, "raise": 1}[how]
+        assert result(connection, forking) == ends[how]
         assert set(finished(connection, *notes)) == {"succeeded"}
     ran = [int(line.split()[0]) for line in ledger.read_text().splitlines()]
     assert len(ran) == len(set(ran))
@@ -82,9 +84,9 @@ def test_a_fork_that_comes_back_from_its_task_ends(
 
 
 def test_a_fork_that_comes_back_to_the_loop_ends(
-    make_supervisor: Callable[..., Supervisor], connection: Connection
+    hostile_both: Hostile, connection: Connection
 ) -> None:
-    supervisor = make_supervisor("--subworkers", "1", app="hostile:both").start()
+    supervisor = hostile_both("--subworkers", "1")
     pids = supervisor.subworker_pids()
     job = enqueue(connection, "fork_async", how="await")
     assert result(connection, job) in (0, 1)
@@ -93,9 +95,9 @@ def test_a_fork_that_comes_back_to_the_loop_ends(
 
 
 def test_what_is_written_into_any_descriptor_hurts_nobody(
-    make_supervisor: Callable[..., Supervisor], connection: Connection
+    hostile_sync: Hostile, connection: Connection
 ) -> None:
-    supervisor = make_supervisor("--subworkers", "2", app="hostile:sync").start()
+    supervisor = hostile_sync("--subworkers", "2")
     for _ in range(3):
         with connection.transaction():
             jobs = [enqueue(connection, "here") for _ in range(20)]
@@ -108,10 +110,10 @@ def test_what_is_written_into_any_descriptor_hurts_nobody(
 
 
 def test_what_is_written_into_a_loops_own_pipes_costs_that_subworker_at_most(
-    make_supervisor: Callable[..., Supervisor], connection: Connection
+    hostile_both: Hostile, connection: Connection
 ) -> None:
     """An event loop believes what it reads there, be it a pointer."""
-    supervisor = make_supervisor("--subworkers", "2", app="hostile:both").start()
+    supervisor = hostile_both("--subworkers", "2")
     for _ in range(5):
         finished(connection, enqueue(connection, "mess", how="write"))
     until(
@@ -132,9 +134,9 @@ def test_threads_and_loops_left_running_keep_nobody_from_ending(
 
 
 def test_a_stopped_loop_costs_the_jobs_that_ran_in_it(
-    make_supervisor: Callable[..., Supervisor], connection: Connection
+    hostile_both: Hostile, connection: Connection
 ) -> None:
-    supervisor = make_supervisor("--subworkers", "1", app="hostile:both").start()
+    supervisor = hostile_both("--subworkers", "1")
     pids = supervisor.subworker_pids()
     job = enqueue(connection, "stop_loop")
     assert finished(connection, job) == ["failed"]
@@ -144,9 +146,11 @@ def test_a_stopped_loop_costs_the_jobs_that_ran_in_it(
     assert result(connection, enqueue(connection, "here"))["pid"] not in pids
 
 
-def test_memory_that_is_refused_fails_the_attempt(hostile: Hostile, connection: Connection) -> None:
+def test_memory_that_is_refused_fails_the_attempt(
+    hostile_sync: Hostile, connection: Connection
+) -> None:
     """Whether the task gets a MemoryError, or its subworker dies: the next job has a fresh one."""
-    supervisor = hostile("--subworkers", "1")
+    supervisor = hostile_sync("--subworkers", "1")
     pids = supervisor.subworker_pids()
     job = enqueue(connection, "mess", how="memory")
     assert finished(connection, job) == ["failed"]

@@ -53,8 +53,8 @@ def test_after_so_many_jobs(hostile: Hostile, connection: Connection, tmp_path: 
     assert " died: " not in supervisor.log
 
 
-def test_at_so_much_memory(hostile: Hostile, connection: Connection) -> None:
-    supervisor = hostile("--subworkers", "1", "--max-rss", "200000000")
+def test_at_so_much_memory(hostile_sync: Hostile, connection: Connection) -> None:
+    supervisor = hostile_sync("--subworkers", "1", "--max-rss", "200000000")
     with counted(supervisor) as ready:
         pid = result(connection, enqueue(connection, "hoard", size=200_000_000))
         supervisor.wait_for("was recycled: it takes")
@@ -63,16 +63,16 @@ def test_at_so_much_memory(hostile: Hostile, connection: Connection) -> None:
     until(lambda: pid not in supervisor.subworker_pids())
 
 
-def test_a_limit_below_what_a_new_one_takes_is_told(hostile: Hostile) -> None:
-    supervisor = hostile("--subworkers", "1", "--max-rss", "1000000")
+def test_a_limit_below_what_a_new_one_takes_is_told(hostile_sync: Hostile) -> None:
+    supervisor = hostile_sync("--subworkers", "1", "--max-rss", "1000000")
     supervisor.wait_for("max_rss = 1000000: a subworker takes")
     assert "was recycled" not in supervisor.log
 
 
 def test_at_such_an_age_and_its_job_is_finished_first(
-    hostile: Hostile, connection: Connection, tmp_path: Path
+    hostile_sync: Hostile, connection: Connection, tmp_path: Path
 ) -> None:
-    supervisor = hostile("--subworkers", "1", "--max-age", "1")
+    supervisor = hostile_sync("--subworkers", "1", "--max-age", "1")
     started, go = tmp_path / "started", tmp_path / "go"
     with counted(supervisor) as ready:
         job = enqueue(connection, "wait_for_file", path=str(go), started=str(started))
@@ -87,8 +87,8 @@ def test_at_such_an_age_and_its_job_is_finished_first(
     supervisor.wait_for("was recycled: it is ", times=2)
 
 
-def test_one_that_cannot_be_replaced_goes_on(hostile: Hostile, connection: Connection) -> None:
-    supervisor = hostile("--subworkers", "2", "--max-jobs", "5")
+def test_one_that_cannot_be_replaced_goes_on(hostile_both: Hostile, connection: Connection) -> None:
+    supervisor = hostile_both("--subworkers", "2", "--max-jobs", "5")
     pids = set(supervisor.subworker_pids())
     (supervisor.folder / "unfit").touch()
     jobs = [enqueue(connection, "here") for _ in range(100)]
@@ -96,11 +96,3 @@ def test_one_that_cannot_be_replaced_goes_on(hostile: Hostile, connection: Conne
     supervisor.wait_for("can't be recycled and goes on: a start hook failed")
     until(lambda: set(supervisor.subworker_pids()) == pids)
     assert supervisor.stop() == 0
-
-
-def test_off_unless_asked_for(hostile: Hostile, connection: Connection) -> None:
-    supervisor = hostile("--subworkers", "1")
-    pids = supervisor.subworker_pids()
-    jobs = [enqueue(connection, "here") for _ in range(300)]
-    assert set(finished(connection, *jobs)) == {"succeeded"}
-    assert supervisor.subworker_pids() == pids

@@ -39,9 +39,9 @@ def test_each_way_of_dying_is_told_and_costs_one_attempt(
 
 
 def test_a_job_that_kills_each_time_hurts_nobody_else(
-    hostile: Hostile, connection: Connection, tmp_path: Path
+    hostile_sync: Hostile, connection: Connection, tmp_path: Path
 ) -> None:
-    hostile("--subworkers", "2")
+    hostile_sync("--subworkers", "2")
     row = connection.execute(
         "SELECT wsup.enqueue('die', '{\"how\": \"SIGKILL\"}', retries => 3)"
     ).fetchone()
@@ -58,10 +58,10 @@ def test_a_job_that_kills_each_time_hurts_nobody_else(
 
 
 def test_killed_while_its_result_goes_through_the_ring(
-    hostile: Hostile, connection: Connection, tmp_path: Path
+    hostile_sync: Hostile, connection: Connection, tmp_path: Path
 ) -> None:
     size = 50_000_000
-    hostile("--subworkers", "1", "--ring-bytes", "65536")
+    hostile_sync("--subworkers", "1", "--ring-bytes", "65536")
     job = enqueue(connection, "die_sending", size=size, once=str(tmp_path / "once"))
     assert finished(connection, job) == ["succeeded"]
     assert failures(connection, job) == [(1, "SubworkerDied", "subworker died: SIGKILL")]
@@ -71,10 +71,10 @@ def test_killed_while_its_result_goes_through_the_ring(
 
 
 def test_the_next_one_is_warm_before_anybody_waits(
-    hostile: Hostile, connection: Connection
+    hostile_sync: Hostile, connection: Connection
 ) -> None:
     """No timer stands between a death and the fork that makes up for it."""
-    supervisor = hostile("--subworkers", "1")
+    supervisor = hostile_sync("--subworkers", "1")
     for times in range(1, 6):
         (before,) = supervisor.subworker_pids()
         os.kill(before, signal.SIGKILL)
@@ -85,9 +85,9 @@ def test_the_next_one_is_warm_before_anybody_waits(
 
 
 def test_dying_at_the_start_again_and_again_is_slowed_down_and_told(
-    hostile: Hostile, connection: Connection
+    hostile_sync: Hostile, connection: Connection
 ) -> None:
-    supervisor = hostile("--subworkers", "2")
+    supervisor = hostile_sync("--subworkers", "2")
     broken = supervisor.folder / "no-more"
     broken.touch()
     first, second = supervisor.subworker_pids()
@@ -102,9 +102,9 @@ def test_dying_at_the_start_again_and_again_is_slowed_down_and_told(
 
 
 def test_a_start_hook_that_fails_again_and_again_too(
-    hostile: Hostile, connection: Connection
+    hostile_both: Hostile, connection: Connection
 ) -> None:
-    supervisor = hostile("--subworkers", "2")
+    supervisor = hostile_both("--subworkers", "2")
     broken = supervisor.folder / "unfit"
     broken.touch()
     os.kill(supervisor.subworker_pids()[0], signal.SIGKILL)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 from running import Supervisor, alive, enqueue, failures, finished, result, state, until
 
 Connection = psycopg.Connection[Any]
@@ -36,10 +35,8 @@ def test_an_attempt_past_its_time_is_ended_and_retried(
     until(lambda: len(supervisor.subworker_pids()) == 4)
 
 
-def test_async_attempts_too(
-    make_supervisor: Callable[..., Supervisor], connection: Connection
-) -> None:
-    make_supervisor(*flags(3), app="hostile:both").start()
+def test_async_attempts_too(hostile_both: Hostile, connection: Connection) -> None:
+    hostile_both(*flags(3))
     ends = {"sleep": SOFT, "catch": HARD, "block": HARD}
     for how, end in ends.items():  # one after the other: a blocked loop is everybody's
         job = enqueue(connection, "overrun_async", how=how)
@@ -48,10 +45,10 @@ def test_async_attempts_too(
 
 
 def test_a_job_beside_the_late_one_is_not_to_blame(
-    make_supervisor: Callable[..., Supervisor], connection: Connection, tmp_path: Path
+    hostile_both: Hostile, connection: Connection, tmp_path: Path
 ) -> None:
     """It dies with the same subworker, but runs again at the same attempt."""
-    make_supervisor(*flags(1), app="hostile:both").start()
+    hostile_both(*flags(1))
     started, go = tmp_path / "started", tmp_path / "go"
     bystander = enqueue(connection, "wait_async", path=str(go), started=str(started))
     until(started.exists)
@@ -64,9 +61,9 @@ def test_a_job_beside_the_late_one_is_not_to_blame(
 
 
 def test_what_the_late_job_has_started_ends_with_it(
-    hostile: Hostile, connection: Connection, tmp_path: Path
+    hostile_sync: Hostile, connection: Connection, tmp_path: Path
 ) -> None:
-    hostile(*flags(1))
+    hostile_sync(*flags(1))
     started = tmp_path / "started"
     job = enqueue(connection, "overrun", how="c code", started=str(started))
     pids = set()
@@ -75,14 +72,3 @@ def test_what_the_late_job_has_started_ends_with_it(
             pids.update(started.read_text().split())
     assert len(pids) == 4  # two attempts, each with a child
     until(lambda: not any(alive(int(pid)) for pid in pids), "they are gone")
-
-
-@pytest.mark.parametrize("grace", ["-1", "soon", "3601"])
-def test_a_grace_that_is_none_is_refused(
-    make_supervisor: Callable[..., Supervisor], grace: str
-) -> None:
-    supervisor = make_supervisor(f"--kill-grace={grace}").launch()
-    assert supervisor.process is not None
-    assert supervisor.process.wait(20) == 2
-    supervisor.wait_for("use a number of seconds from 0 to 3600")
-    assert len(supervisor.lines) == 2

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from wsup import App, Cancel, Retry, Snooze, current_job
+from wsup.subworkers import attempt as attempt_module
 from wsup.subworkers import wire
 from wsup.subworkers.attempt import Attempts
 from wsup.subworkers.board import Board, board_bytes
@@ -83,6 +84,17 @@ def test_verdicts(attempts: Attempts) -> None:
     assert isinstance(retried, wire.Failed)
     assert retried.retry_after == 7
     assert retried.traceback is None
+
+
+def test_a_result_too_large_for_the_database_is_told(
+    attempts: Attempts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt_module, "LARGEST_RESULT", 10)
+    assert isinstance(run(attempts, lambda: "x" * 8), wire.Succeeded)
+    report = run(attempts, lambda: "x" * 9)
+    assert isinstance(report, wire.Failed)
+    assert report.type == "ResultTooLarge"
+    assert "takes 11 bytes of JSON, the limit is 10" in report.message
 
 
 def test_retries_are_bounded(attempts: Attempts) -> None:
