@@ -9,8 +9,6 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from . import wire
 from .board import SYNC_PLACE, Board
 from .context import CURRENT, LONGEST_WAIT, Cancel, CurrentJob, Retry, Snooze, wait_seconds
@@ -33,17 +31,6 @@ ALARM_REPEAT = 0.1
 
 class TimedOut(Exception):
     """The attempt took longer than its time-out."""
-
-
-class JobOptions(msgspec.Struct, frozen=True):
-    """What a job was given that differs from its task."""
-
-    retries: int | None = None
-    timeout: float | None = None
-
-
-_NO_OPTIONS = JobOptions()
-_decode_options = msgspec.json.Decoder(JobOptions).decode
 
 
 class Attempts:
@@ -70,13 +57,14 @@ class Attempts:
         task = self._tasks.get(job.task)
         if task is None:
             return wire.Unknown(job.claim, job.id, job.attempt, job.task)
-        options = _decode_options(job.options) if job.options else _NO_OPTIONS
-        timeout = options.timeout or task.timeout
-        started = self._board.start(SYNC_PLACE, job.id, job.attempt, timeout)
-        current = CurrentJob(
-            job.id, job.task, job.queue, job.attempt, timeout and started + timeout, self._index
-        )
+        started, options = time.monotonic(), wire.job_options(None)
         try:
+            options = wire.job_options(job.options)
+            timeout = _limit(options, task)
+            started = self._board.start(SYNC_PLACE, job.id, job.attempt, timeout)
+            current = CurrentJob(
+                job.id, job.task, job.queue, job.attempt, timeout and started + timeout, self._index
+            )
             # A context of its own: what a job sets in context variables ends with it.
             result = contextvars.copy_context().run(
                 self._call_sync, task, job.args, current, timeout
@@ -119,16 +107,14 @@ class Attempts:
     async def run_async(self, job: wire.Job, place: int) -> wire.Report:
         """Run a job of an async task in the running loop, shown at `place` of the board."""
         task = self._tasks[job.task]
-        options = _decode_options(job.options) if job.options else _NO_OPTIONS
-        timeout = options.timeout or task.timeout
-        started = self._board.start(place, job.id, job.attempt, timeout)
-        CURRENT.set(
-            CurrentJob(
-                job.id, job.task, job.queue, job.attempt, timeout and started + timeout, self._index
-            )
-        )
-        limit = asyncio.timeout(timeout)
+        started, options = time.monotonic(), wire.job_options(None)
         try:
+            options = wire.job_options(job.options)
+            timeout = _limit(options, task)
+            started = self._board.start(place, job.id, job.attempt, timeout)
+            end = timeout and started + timeout
+            CURRENT.set(CurrentJob(job.id, job.task, job.queue, job.attempt, end, self._index))
+            limit = asyncio.timeout(timeout)
             try:
                 async with limit:
                     result = await task.call(job.args)
@@ -148,6 +134,12 @@ class ResultTooLarge(Exception):
     """The result is larger than can be stored."""
 
 
+def _limit(options: wire.JobOptions, task: RunnableTask) -> float | None:
+    """Seconds that the attempt may take."""
+    timeout = options.timeout or task.timeout
+    return None if timeout is None else min(timeout, LONGEST_WAIT)
+
+
 def _encoded(task: RunnableTask, result: Any) -> bytes | None:
     encoded = task.encode(result)
     if encoded is not None and len(encoded) > LARGEST_RESULT:
@@ -159,7 +151,11 @@ def _encoded(task: RunnableTask, result: Any) -> bytes | None:
 
 
 def _judge(
-    job: wire.Job, task: RunnableTask, options: JobOptions, error: BaseException, seconds: float
+    job: wire.Job,
+    task: RunnableTask,
+    options: wire.JobOptions,
+    error: BaseException,
+    seconds: float,
 ) -> wire.Report:
     """What becomes of a job whose task raised `error`, whose class may be anybody's."""
     try:

@@ -5,6 +5,7 @@ on without a look.
 """
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 
@@ -26,6 +27,14 @@ class Job(msgspec.Struct, array_like=True, gc=False):
     queue: str
     args: str
     options: str | None = None
+
+
+class JobOptions(msgspec.Struct, frozen=True):
+    """What a job was given that differs from its task."""
+
+    retries: Annotated[int, msgspec.Meta(ge=0, le=30_000)] | None = None
+    #: Seconds.
+    timeout: Annotated[float, msgspec.Meta(gt=0)] | None = None
 
 
 class Run(Message, tag=1):
@@ -163,6 +172,15 @@ class Forked(Message, tag=24):
 
 TemplateOrder = Load | Fork
 TemplateReport = Loaded | NotLoaded | Forked
+
+_NO_OPTIONS = JobOptions()
+_decode_options = msgspec.json.Decoder(JobOptions).decode
+
+
+def job_options(text: str | None) -> JobOptions:
+    """The options of a job. Raises msgspec.DecodeError."""
+    return _decode_options(text) if text else _NO_OPTIONS
+
 
 _encoder = msgspec.msgpack.Encoder()
 encode = _encoder.encode

@@ -169,9 +169,11 @@ class Gather:
 
     def _death(self, row: Row, member: Member, end: str, task: wire.TaskInfo | None) -> Failure:
         claim, job, attempt = row[:3]
-        retries = task.retries if task else 0
-        if row[6]:
-            retries = msgspec.json.decode(row[6]).get("retries", retries)
+        try:
+            own = wire.job_options(row[6]).retries
+        except msgspec.DecodeError:
+            own = 0
+        retries = own if own is not None else task.retries if task else 0
         after = None
         if attempt <= retries:
             delays = task.delays if task and task.delays else [1.0]

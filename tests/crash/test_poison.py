@@ -104,6 +104,27 @@ def test_arguments_that_jsonb_refuses_never_become_a_job(connection: Connection,
     assert connection.execute("SELECT count(*) FROM wsup.job").fetchone() == (0,)
 
 
+def test_options_that_nobody_can_mean(mixed: Supervisor, connection: Connection) -> None:
+    """The longest time-out that SQL can give is one; what else is in the table fails its job."""
+    pids = mixed.subworker_pids()
+    row = connection.execute("SELECT wsup.enqueue('here', timeout => 3e38)").fetchone()
+    assert row is not None
+    assert result(connection, row[0])["attempt"] == 1
+    jobs = []
+    for options in ('{"retries": 99999}', '{"timeout": -1}', '{"timeout": "x"}', "[]", "1"):
+        for task in ("here", "fail_async"):
+            row = connection.execute(
+                "INSERT INTO wsup.job (priority, queue, task, args, options)"
+                " VALUES (0, 'default', %s, '{}', %s::json) RETURNING id",
+                [task, options],
+            ).fetchone()
+            assert row is not None
+            jobs.append(row[0])
+    assert set(finished(connection, *jobs)) == {"failed"}
+    assert {failures(connection, job)[0][1] for job in jobs} == {"ValidationError"}
+    assert mixed.subworker_pids() == pids
+
+
 def test_arguments_that_only_json_takes_fail_the_attempt(
     mixed: Supervisor, connection: Connection
 ) -> None:
