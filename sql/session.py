@@ -1,8 +1,10 @@
 """One connection of a supervisor's: one statement or turn at a time, each within a time limit."""
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -42,8 +44,15 @@ class Session:
         self._connection = connection
 
     async def close(self) -> None:
+        """End it, and the statement under way, if any. Idempotent."""
         connection, self._connection = self._connection, None
-        if connection is not None:
+        if connection is None:
+            return
+        # A statement under way waits for the descriptor. Were that closed now, the next connection
+        # would get its number, and the end of the old wait would end the new one's. So the wait is
+        # ended first, by the socket's end.
+        _hang_up(connection)
+        async with self._lock:
             await connection.close()
 
     @asynccontextmanager
@@ -57,7 +66,10 @@ class Session:
                 async with asyncio.timeout(self._seconds):
                     yield connection
             except TimeoutError:
-                await self.close()  # whatever it still does, its answer is no longer waited for
+                # Whatever it still does, its answer is no longer waited for.
+                if self._connection is connection:
+                    self._connection = None
+                await connection.close()
                 raise SourceLost(f"no answer within {self._seconds:g} s") from None
             except psycopg.Error:
                 if not connection.closed:
@@ -80,6 +92,13 @@ class Session:
                 return [make(row) for row in await cursor.fetchall()] if cursor.description else []
         except psycopg.Error as error:
             raise lost(error) from error
+
+
+def _hang_up(connection: psycopg.AsyncConnection[Any]) -> None:
+    """End both directions of its socket, without closing that."""
+    # Already gone: nobody can be waiting for it.
+    with suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as end:
+        end.shutdown(socket.SHUT_RDWR)
 
 
 def lost(error: psycopg.Error) -> SourceLost:
