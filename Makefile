@@ -3,11 +3,13 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
+# How long `make soak` enqueues and kills.
+SOAK_MINUTES ?= 10
 STAMP   = $(VENV)/.installed
 LINKS   = build/typing/wsup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers links suite test-matrix bench-floor clean
+.PHONY: help demo test lint types layers links suite test-matrix bench-floor soak clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,13 +31,16 @@ lint: $(STAMP) ## ruff check and ruff format --check
 
 types: $(STAMP) links ## mypy, strict
 	$(BIN)/mypy -p wsup
-	$(BIN)/mypy bench examples tests/unit/typing_cases.py
+	$(BIN)/mypy bench soak examples tests/unit/typing_cases.py
 
 layers: $(STAMP) links ## Which package may import which
 	cd build/typing && $(abspath $(BIN))/lint-imports --config ../../setup.cfg --no-cache
 
 bench-floor: $(STAMP) ## wsup against PostgreSQL's own speed, in one run (docs/benchmarks.md)
 	$(BIN)/python -m bench
+
+soak: $(STAMP) ## wsup at work while all under it is killed; SOAK_MINUTES=10, ARGS="--seed 2"
+	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m soak $(ARGS)
 
 clean: ## Remove what the other targets made here
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

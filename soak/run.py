@@ -1,0 +1,151 @@
+"""One soak from the first start to the last check."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import machine
+
+from .accounts import Accounts
+from .audit import Findings, Problem, audit
+from .errors import SoakError
+from .faults import Injector
+from .host import Host, survivors
+from .producers import Bulk, Mixed
+from .report import Run
+from .server import Server
+from .statements import statement
+
+if TYPE_CHECKING:
+    from .plan import Plan
+
+#: Seconds between two lines of progress.
+PROGRESS = 30.0
+#: Seconds between looks.
+LOOK_AGAIN = 0.2
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (looked at, never written)
+#: What PostgreSQL calls its own segments; it removes them itself.
+OF_POSTGRESQL = "PostgreSQL."
+
+
+class Soak:
+    """`run` in the folder given, which holds ledgers and logs afterwards."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._ledger = folder / "ledger"
+        self._ledger.mkdir()
+        self._server = Server(folder / "server")
+        self._accounts = Accounts()
+        self._hosts = [Host(n, self._server.dsn, folder, plan) for n in range(plan.hosts)]
+        self._producers = [
+            kind(self._server, self._accounts, plan, f"{kind.__name__} {plan.seed}")
+            for kind in (Bulk, Mixed)
+        ]
+        self._injector = Injector(
+            self._server, self._hosts, self._accounts, plan, folder / "faults.jsonl"
+        )
+        self._shared = _shared()
+
+    def run(self, command: str) -> Run:
+        """Raises SoakError, EmbeddedError when it can't be done."""
+        self._server.start()
+        for host in self._hosts:
+            host.launch()
+        for host in self._hosts:
+            host.await_ready()
+        began = time.monotonic()
+        self._work()
+        seconds = self._drain() - began
+        problems = self._stop_hosts()
+        _say("comparing the ledger with the database")
+        faults = self._injector.faults
+        with self._server.connect() as connection:
+            found = audit(connection, self._ledger, self._accounts, faults)
+            problems += self._left_behind()
+        about = machine.described(self._server.version(), self._server.home)
+        findings = Findings(
+            [*found.problems, *problems], found.states, found.executions, found.explained
+        )
+        return Run(command, self._plan, self._accounts, faults, findings, seconds, about)
+
+    def close(self) -> None:
+        """Kill and remove whatever is still there. Idempotent."""
+        self._injector.stop()
+        for producer in self._producers:
+            producer.stop()
+        for host in self._hosts:
+            host.kill()
+        self._server.remove()
+
+    def _work(self) -> None:
+        """Enqueue and injure until the time is over."""
+        threads = [*self._producers, self._injector]
+        for thread in threads:
+            thread.start()
+        end = time.monotonic() + self._plan.seconds
+        next_line = time.monotonic() + PROGRESS
+        while (now := time.monotonic()) < end and all(thread.is_alive() for thread in threads):
+            if now >= next_line:
+                next_line = now + PROGRESS
+                faults, jobs = len(self._injector.faults), self._accounts.enqueued
+                _say(f"{end - now:.0f} s to go: {jobs:,} jobs enqueued, {faults} faults")
+            time.sleep(LOOK_AGAIN)
+        for thread in threads:
+            thread.stop()
+        for thread in threads:
+            thread.join()
+            if thread.error is not None:
+                raise SoakError(f"{thread.name}: {thread.error}") from thread.error
+
+    def _drain(self) -> float:
+        """Wait until everything has ended, or nothing ends any more; returns when that was."""
+        _say("draining")
+        ended, moved = -1, time.monotonic()
+        with self._server.connect() as connection:
+            while time.monotonic() - moved < self._plan.patience:
+                row = connection.execute(statement("left")).fetchone()
+                if row is not None and not any(row):
+                    return time.monotonic()
+                row = connection.execute(statement("ended")).fetchone()
+                if row is not None and row[0] != ended:
+                    ended, moved = row[0], time.monotonic()
+                time.sleep(LOOK_AGAIN)
+        _say(f"nothing has ended for {self._plan.patience:g} s")
+        return moved
+
+    def _stop_hosts(self) -> list[Problem]:
+        problems = []
+        for host in self._hosts:
+            if code := host.stop():
+                text = f"host {host.number} ended with exit code {code}"
+                problems.append(Problem("left behind", text, host.tail().splitlines()))
+        return problems
+
+    def _left_behind(self) -> list[Problem]:
+        """What is still there although all have stopped."""
+        left = [f"process {process}" for process in survivors(self._folder)]
+        left += [str(SHARED_MEMORY / name) for name in sorted(_shared() - self._shared)]
+        for host in self._hosts:
+            left += [str(path) for path in sorted(host.run_dir.iterdir())]
+        with self._server.connect() as connection:
+            for name, words in (
+                ("left", ("ready", "waiting", "claims", "jobs without an outcome")),
+                ("registered", ("rows of supervisor", "rows of sleeper")),
+            ):
+                row = connection.execute(statement(name)).fetchone() or ()
+                left += [f"{n} {word}" for n, word in zip(row, words, strict=True) if n]
+        return [Problem("left behind", what) for what in left]
+
+
+def _shared() -> set[str]:
+    names = (path.name for path in SHARED_MEMORY.iterdir())
+    return {name for name in names if not name.startswith(OF_POSTGRESQL)}
+
+
+def _say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)

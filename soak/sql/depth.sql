@@ -1,0 +1,1 @@
+SELECT count(*) FROM (SELECT FROM wsup.ready LIMIT %s) r

@@ -1,0 +1,1 @@
+SELECT wsup.enqueue(%s, %s::jsonb, priority => %s)

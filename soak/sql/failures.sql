@@ -1,0 +1,1 @@
+SELECT job, attempt, lost, type, message FROM wsup.failure

@@ -1,0 +1,1 @@
+INSERT INTO public.pinned VALUES (clock_timestamp())

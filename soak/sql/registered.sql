@@ -1,0 +1,1 @@
+SELECT (SELECT count(*) FROM wsup.supervisor), (SELECT count(*) FROM wsup.sleeper)
