@@ -72,7 +72,10 @@ class Pulse:
             self._registered = True
             log.info("registered as supervisor %d", source.supervisor)
         supervisor.witness.reconnected()
-        await supervisor.listener.connect(source.supervisor)
+        if first is None and not (await self._beat()).alive:
+            await self._rise_again()  # before anything is pulled in the name of the dead
+        else:
+            await supervisor.listener.connect(source.supervisor)
         if first is None:
             await self._compare(after_loss=True)
             self._compare_in = 1 - COMPARE_AFTER_LOSS
@@ -110,6 +113,7 @@ class Pulse:
         supervisor = self._supervisor
         pause = RECONNECT_FIRST
         supervisor.sleep.stop()
+        supervisor.turns.pulling = False  # not before it is known that nobody has buried us
         while not supervisor.stopping:
             try:
                 await self.connect()
@@ -198,18 +202,22 @@ class Pulse:
         asleep = supervisor.is_asleep()
         self._heeded = False  # what is heard from now on, the beat may have been too early to see
         try:
-            beat = await supervisor.source.beat(
-                queues=list(supervisor.turns.queues),
-                jobs_done=supervisor.meter.done,
-                memory=supervisor.memory.sample(self._pids()),
-                occupancy=supervisor.meter.occupancy.values,
-                tell=tell,
-            )
+            beat = await self._beat(tell=tell)
             self._told = busy
             self._beaten_asleep = asleep
             await self._act(beat)
         except SourceLost as error:
             self._lost(str(error))
+
+    async def _beat(self, *, tell: bool = False) -> Beat:
+        supervisor = self._supervisor
+        return await supervisor.source.beat(
+            queues=list(supervisor.turns.queues),
+            jobs_done=supervisor.meter.done,
+            memory=supervisor.memory.sample(self._pids()),
+            occupancy=supervisor.meter.occupancy.values,
+            tell=tell,
+        )
 
     async def _act(self, beat: Beat) -> None:
         supervisor = self._supervisor
