@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         default=minutes,
         help=f"for how long, ${MINUTES_VARIABLE} (10)",
     )
-    add("--jobs", type=number(1, 1e9, int), help=f"no-ops to enqueue ({JOBS_A_MINUTE:,} a minute)")
+    add("--jobs", type=number(1, 1e9, int), help=f"jobs to commit ({JOBS_A_MINUTE:,} a minute)")
     add("--hosts", type=number(1, 16, int), default=plan.hosts, help="supervisors (2)")
     add("--subworkers", type=number(1, 64, int), default=plan.subworkers, help="of each (8)")
     add("--lease", type=number(5, 3600), default=plan.lease, help="seconds (15)")
@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--seed", type=number(0, 1e9, int), default=plan.seed, help="of every choice (1)")
     add("--write", action="store_true", help="put the table into docs/reliability.md")
-    return parser  # fmt: skip
+    return parser
 
 
 def main() -> None:

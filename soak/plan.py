@@ -14,6 +14,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     #: For how long jobs are enqueued and faults injected; draining comes on top.
     minutes: float = MINUTES
+    #: Jobs that are committed.
     jobs: int = int(MINUTES * JOBS_A_MINUTE)
     hosts: int = 2
     #: On each host.

@@ -81,7 +81,6 @@ class Producer(threading.Thread):
         self._plan = plan
         self._chance = random.Random(seed)
         self._stopping = threading.Event()
-        self._made = 0
         self._began = 0.0
         self.error: BaseException | None = None
 
@@ -118,12 +117,13 @@ class Producer(threading.Thread):
 
 
 class Bulk(Producer):
-    """No-ops, as many as the plan says, spread over the time."""
+    """No-ops, so many that all jobs together are as many as the plan says, spread over the time."""
 
     def _is_due(self, connection: Connection) -> bool:
         elapsed = time.monotonic() - self._began
         # A little ahead, so that faults at the end don't leave the run short.
-        if self._made >= self._plan.jobs * min(1.0, 1.1 * elapsed / self._plan.seconds):
+        due = self._plan.jobs * min(1.0, 1.1 * elapsed / self._plan.seconds)
+        if self._accounts.enqueued >= due:
             return False
         row = connection.execute(statement("depth"), [self._plan.backlog]).fetchone()
         connection.rollback()
@@ -131,13 +131,13 @@ class Bulk(Producer):
 
     def _fill(self, connection: Connection) -> list[int]:
         items = [(number,) for number in range(self._plan.bulk)]
-        jobs = [job.id for job in app.noop.options(connection=connection).enqueue_many(items)]
-        self._made += len(jobs)
-        return jobs
+        return [job.id for job in app.noop.options(connection=connection).enqueue_many(items)]
 
 
 class Mixed(Producer):
     """All the other kinds."""
+
+    _made = 0
 
     def _is_due(self, connection: Connection) -> bool:
         elapsed = time.monotonic() - self._began

@@ -1,30 +1,13 @@
 """The judge of the soak finds what it is there to find, and nothing else."""
 
-import importlib.util
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rooted import import_from_root
 
-ROOT = Path(__file__).parents[2]
-
-
-def _import_soak() -> None:
-    """From the root of the repository, which must not be on the path: it has a `config`, too."""
-    folder = ROOT / "soak"
-    spec = importlib.util.spec_from_file_location(
-        "soak", folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    sys.modules["soak"] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
-
-if "soak" not in sys.modules:
-    _import_soak()
+import_from_root("soak")
 
 from soak import ledger  # noqa: E402
 from soak.accounts import Accounts, Fate  # noqa: E402

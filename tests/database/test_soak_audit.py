@@ -1,0 +1,126 @@
+"""The audit of the soak, over a ledger and a database in which something is wrong."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from rooted import import_from_root
+from running import enqueue
+
+import_from_root("soak")
+
+from soak import ledger  # noqa: E402
+from soak.accounts import Accounts, Fate  # noqa: E402
+from soak.audit import audit  # noqa: E402
+from soak.faults import SUPERVISOR, Fault  # noqa: E402
+from soak.ledger import Event  # noqa: E402
+
+Connection = psycopg.Connection[Any]
+
+
+def note(folder: Path, *jobs: int, at: float = 1.0, event: Event = Event.OK) -> None:
+    """One subworker's book: each of the jobs has started and ended."""
+    lines = [
+        ledger.RECORD.pack(job, at, 101, 1, what, 0)
+        for job in jobs
+        for what in (Event.START, event)
+    ]
+    (folder / f"0.100.101.{len(list(folder.iterdir()))}").write_bytes(b"".join(lines))
+
+
+def end(connection: Connection, *jobs: int) -> None:
+    for job in jobs:
+        connection.execute(
+            "INSERT INTO wsup.outcome (job, state, attempt) VALUES (%s, 'succeeded', 1)", [job]
+        )
+
+
+def problems(
+    connection: Connection, folder: Path, accounts: Accounts, faults: Sequence[Fault] = ()
+) -> list[str]:
+    return [problem.kind for problem in audit(connection, folder, accounts, faults).problems]
+
+
+def some(connection: Connection, accounts: Accounts) -> list[int]:
+    jobs = [enqueue(connection, "noop", number=0) for _ in range(3)]
+    accounts.note(jobs, Fate.COMMITTED)
+    return jobs
+
+
+def test_all_is_well(connection: Connection, tmp_path: Path) -> None:
+    jobs = some(connection, accounts := Accounts())
+    note(tmp_path, *jobs)
+    end(connection, *jobs)
+    found = audit(connection, tmp_path, accounts, [])
+    assert found.problems == []
+    assert found.executions == len(jobs)
+    assert found.states == {"succeeded": len(jobs)}
+
+
+def test_a_job_without_an_outcome(connection: Connection, tmp_path: Path) -> None:
+    jobs = some(connection, accounts := Accounts())
+    note(tmp_path, *jobs)
+    end(connection, *jobs[1:])
+    assert problems(connection, tmp_path, accounts) == ["lost"]
+
+
+def test_a_committed_job_that_is_not_there(connection: Connection, tmp_path: Path) -> None:
+    accounts = Accounts()
+    accounts.note([1], Fate.COMMITTED)
+    assert problems(connection, tmp_path, accounts) == ["lost"]
+
+
+def test_a_success_that_nobody_has_run(connection: Connection, tmp_path: Path) -> None:
+    jobs = some(connection, accounts := Accounts())
+    note(tmp_path, *jobs[1:])
+    end(connection, *jobs)
+    assert problems(connection, tmp_path, accounts) == ["wrong end"]
+
+
+def test_a_second_execution(connection: Connection, tmp_path: Path) -> None:
+    jobs = some(connection, accounts := Accounts())
+    note(tmp_path, *jobs)
+    note(tmp_path, jobs[0], at=2.0)
+    end(connection, *jobs)
+    assert problems(connection, tmp_path, accounts) == ["unexplained"]
+
+
+def test_a_job_that_was_rolled_back(connection: Connection, tmp_path: Path) -> None:
+    jobs = some(connection, accounts := Accounts())
+    accounts.note([jobs[-1] + 1], Fate.ROLLED_BACK)
+    note(tmp_path, *jobs, jobs[-1] + 1)
+    end(connection, *jobs)
+    assert problems(connection, tmp_path, accounts) == ["rolled back, but run"]
+    accounts.note(jobs[:1], Fate.ROLLED_BACK)
+    assert "rolled back, but there" in problems(connection, tmp_path, accounts)
+
+
+def test_a_transaction_of_which_a_part_is_there(connection: Connection, tmp_path: Path) -> None:
+    jobs = some(connection, accounts := Accounts())
+    note(tmp_path, *jobs)
+    end(connection, *jobs)
+    accounts.note(jobs, Fate.UNKNOWN)  # the answer to COMMIT was lost, but it was done
+    assert problems(connection, tmp_path, accounts) == []
+    accounts.note([*jobs, jobs[-1] + 1], Fate.UNKNOWN)
+    assert problems(connection, tmp_path, accounts) == ["torn transaction"]
+
+
+def test_a_subworker_that_outlives_its_supervisor(connection: Connection, tmp_path: Path) -> None:
+    jobs = some(connection, accounts := Accounts())
+    note(tmp_path, *jobs, at=20.0)
+    end(connection, *jobs)
+    killed = Fault(SUPERVISOR, 10.0, 11.0, 0, 100)
+    assert problems(connection, tmp_path, accounts, [killed]) == ["orphan"]
+
+
+def test_a_result_of_the_wrong_size(connection: Connection, tmp_path: Path) -> None:
+    job = enqueue(connection, "large", text="x", size=5)
+    note(tmp_path, job)
+    connection.execute(
+        "INSERT INTO wsup.outcome (job, state, attempt, result)"
+        " VALUES (%s, 'succeeded', 1, '\"xxxx\"')",
+        [job],
+    )
+    (accounts := Accounts()).note([job], Fate.COMMITTED)
+    assert problems(connection, tmp_path, accounts) == ["wrong result"]
