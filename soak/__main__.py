@@ -101,7 +101,8 @@ def soak(plan: Plan, folder: Path) -> report.Run:
     """One run, with nothing left of it but what is in `folder`."""
     one = Soak(plan, folder)
     try:
-        return one.run(" ".join(["python -m soak", *sys.argv[1:]]))
+        minutes = f"{MINUTES_VARIABLE}={plan.minutes:g}"
+        return one.run(" ".join([minutes, "python -m soak", *sys.argv[1:]]))
     finally:
         one.close()
 
