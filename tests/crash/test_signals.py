@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 from running import Supervisor, alive, enqueue, finished, state, until
 
 Connection = psycopg.Connection[Any]
@@ -95,7 +96,8 @@ def test_usr2_amid_work_finishes_only_what_was_pulled(
     supervisor: Supervisor, connection: Connection
 ) -> None:
     def count(table: str) -> int:
-        row = connection.execute(f"SELECT count(*) FROM wsup.{table}".encode()).fetchone()
+        query = SQL("SELECT count(*) FROM wsup.{}").format(Identifier(table))
+        row = connection.execute(query).fetchone()
         return int(row[0]) if row else 0
 
     connection.execute("INSERT INTO wsup.job (task) SELECT 'noop' FROM generate_series(1, 20000)")
