@@ -23,8 +23,8 @@ log = logging.getLogger("wsup.pulse")
 BEAT_SECONDS = 0.8
 #: Seconds between looks at the subworkers, while they have jobs and while they have none.
 TICK_BUSY, TICK_IDLE = 0.05, 0.8
-#: Seconds between tries to reconnect: doubling from first to last, which must be well below the time
-#: after which the first one back may judge the others (WITNESS_SECONDS).
+#: Seconds between tries to reconnect: doubling from first to last, which must be well below the
+#: time after which the first one back may judge the others (WITNESS_SECONDS).
 RECONNECT_FIRST, RECONNECT_LAST = 0.1, 2.0
 #: Beats between two comparisons of the claims, and how many beats in a row follow a lost
 #: connection: an old backend may commit after we have reconnected.

@@ -36,7 +36,7 @@ def test_a_bad_frame_costs_its_subworker_and_nobody_else(
     supervisor = make_supervisor("--subworkers", "2").start()
     started, go = tmp_path / "started", tmp_path / "go"
     beside = enqueue(connection, "wait_for_file", path=str(go), started=str(started))
-    until(started.exists)
+    until(lambda: started.exists() and started.read_text(), "it has noted its start")
     survivor = int(started.read_text().split()[2])
     for sent, said in (
         ("ff" * 64, "a frame claims to have 4294967295 bytes"),

@@ -1,6 +1,5 @@
 """`wsup systemd-unit`: a unit that fits this machine and this app."""
 
-import os
 import re
 from pathlib import Path
 
