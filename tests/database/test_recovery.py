@@ -25,6 +25,7 @@ def gather() -> Gather:
         on_ready=lambda _: None,
         on_unfit=lambda *_: None,
         on_returned=lambda _: None,
+        on_untrusted=lambda *_: None,
     )
 
 

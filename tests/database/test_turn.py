@@ -35,6 +35,7 @@ class Told:
             on_ready=lambda _: None,
             on_unfit=lambda *_: None,
             on_returned=lambda _: None,
+            on_untrusted=lambda *_: None,
         )
         self.turns = Turns(
             source,
@@ -229,10 +230,10 @@ def test_everything_is_read_committed_whatever_the_default(
             EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable',
                            current_database());
         END $$;
-        CREATE TABLE level (name text);
+        CREATE TABLE public.level (name text);
         CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
-            INSERT INTO level VALUES (current_setting('transaction_isolation'));
+            INSERT INTO public.level VALUES (current_setting('transaction_isolation'));
             RETURN NULL;
         END $$;
         CREATE TRIGGER note AFTER INSERT ON wsup.claim EXECUTE FUNCTION note();
@@ -246,5 +247,5 @@ def test_everything_is_read_committed_whatever_the_default(
         await source.turn([succeeded(row) for row in rows], one)
 
     with_source(database, work)
-    levels = connection.execute("SELECT name, count(*) FROM level GROUP BY name").fetchall()
+    levels = connection.execute("SELECT name, count(*) FROM public.level GROUP BY name").fetchall()
     assert levels == [("read committed", 4)]
