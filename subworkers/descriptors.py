@@ -3,7 +3,7 @@
 import fcntl
 import os
 import resource
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 #: Above what `for fd in range(1024): os.close(fd)` reaches.
@@ -21,18 +21,22 @@ def lift(fds: Iterable[int]) -> list[int]:
 
 
 @contextmanager
-def opening_high() -> Iterator[None]:
-    """What is opened inside gets high numbers, also by libraries that can't be told: all lower
-    ones are taken meanwhile."""
+def opening_high() -> Iterator[Callable[[], None]]:
+    """What is opened inside, until what it gives is called, gets high numbers, also by libraries
+    that can't be told: all lower ones are taken meanwhile."""
     lowest = _lowest()
     taken = [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
+
+    def free() -> None:
+        while taken:
+            os.close(taken.pop())
+
     try:
         while taken[-1] < lowest - 1:
             taken.append(os.dup(taken[0]))
-        yield
+        yield free
     finally:
-        for fd in taken:
-            os.close(fd)
+        free()
 
 
 def _lowest() -> int:

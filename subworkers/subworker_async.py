@@ -44,7 +44,6 @@ class AsyncSide:
         self._bell_is_due = False
         self._stopped = asyncio.Event()
         self._status = 0
-        self._pid = os.getpid()
         self._trust = Trust(memory.bells)
         self._trusted = True
         self._is_ready = False
@@ -70,10 +69,14 @@ class AsyncSide:
         return self._status
 
     def _run_loop(self) -> None:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        # It makes its loop on entry, so that is to be inside, too.
+        with (
+            opening_high() as free_the_low,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
             try:
-                with opening_high():
-                    runner.run(self._arise())
+                runner.run(self._arise())
+                free_the_low()
                 runner.run(self._serve())
             except BaseException:
                 self._status = 1
@@ -158,8 +161,6 @@ class AsyncSide:
         self._results.ring_bell()
 
     def _send(self, report: wire.Report, *, bell: bool = True) -> None:
-        if os.getpid() != self._pid:
-            end_fork(None)
         with self._sending:
             self._results.put(wire.encode(report), bell=bell)
 

@@ -122,7 +122,7 @@ class Pool:
 
     async def _spawn(self, generation: Generation, index: int) -> Member:
         self._refuse_if_stopping()
-        memory = SharedMemory.create(self._places(generation), generation.load.ring_bytes)
+        memory = SharedMemory.create(generation.load.concurrency + 1, generation.load.ring_bytes)
         member = Member(index, generation.number, memory)
         try:
             pid = await generation.fork(member)
@@ -133,9 +133,6 @@ class Pool:
         self.members.append(member)
         self.emptied.clear()
         return member
-
-    def _places(self, generation: Generation) -> int:
-        return generation.load.concurrency + 1
 
     # what the subworkers say ------------------------------------------------------------------
 

@@ -1,10 +1,39 @@
 """What a supervisor tells of itself: to `wsup status`, and to the log."""
 
+import os
+import socket
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 from .member import Member, State
+
+if TYPE_CHECKING:
+    from .supervisor import Supervisor
+
+
+def supervisor_status(supervisor: "Supervisor") -> dict[str, Any]:
+    """The whole host: the supervisor itself, its rates, and each subworker."""
+    pool, meter = supervisor.pool, supervisor.meter
+    return {
+        "supervisor": supervisor.source.supervisor,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "version": version("wsup"),
+        "state": supervisor.state,
+        "uptime": meter.uptime(),
+        "generation": pool.generation.number if pool.generation else 0,
+        "queues": list(supervisor.turns.queues),
+        "rate": meter.rate.values,
+        "occupancy": meter.occupancy.values,
+        "queued": len(supervisor.backlog),
+        "done": meter.done,
+        "failed": supervisor.gather.failed,
+        "connected": supervisor.source.connected,
+        "database": supervisor.database,
+        "subworkers": members_status(pool.members),
+    }
 
 
 def member_status(member: Member, now: float) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from .pull import Demand
 from .recovery import Recovery
 from .recycling import Limits, Recycling
 from .sleep import Sleep
-from .status import members_status
+from .status import supervisor_status
 from .turn import Turns
 from .watch import Watch
 
@@ -291,21 +291,4 @@ class Supervisor:
 
     def status(self) -> dict[str, Any]:
         """For `wsup status`, and the log."""
-        return {
-            "supervisor": self.source.supervisor,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "version": version("wsup"),
-            "state": self.state,
-            "uptime": self.meter.uptime(),
-            "generation": self.pool.generation.number if self.pool.generation else 0,
-            "queues": list(self.turns.queues),
-            "rate": self.meter.rate.values,
-            "occupancy": self.meter.occupancy.values,
-            "queued": len(self.backlog),
-            "done": self.meter.done,
-            "failed": self.gather.failed,
-            "connected": self.source.connected,
-            "database": self.database,
-            "subworkers": members_status(self.pool.members),
-        }
+        return supervisor_status(self)

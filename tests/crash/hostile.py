@@ -209,6 +209,7 @@ def write_everywhere() -> None:
                 act(int(entry.name))
             except (OSError, ValueError):
                 pass
+    time.sleep(0.2)  # the supervisor rings meanwhile, for the jobs behind this one
 
 
 def leave_threads() -> None:
@@ -262,9 +263,10 @@ def fork(how: str) -> int:
 
 @only_async()
 async def fork_async(how: str) -> int:
-    if how == "await" and os.fork() == 0:
-        await asyncio.sleep(0)
-        return -1
+    if how == "await":
+        never = asyncio.get_running_loop().create_future()
+        if os.fork() == 0:
+            await never
     return fork(how) if how != "await" else os.wait()[1] >> 8  # noqa: ASYNC222
 
 
