@@ -9,7 +9,7 @@ STAMP   = $(VENV)/.installed
 LINKS   = build/typing/wsup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers links suite test-matrix bench-floor soak clean
+.PHONY: help demo test lint types layers links suite model test-matrix bench-floor soak clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ suite: $(STAMP) ## The tests alone; ARGS="-k ring" to choose
 
 test-matrix: $(STAMP) ## The suite on PostgreSQL 15, 16, 17 and 18
 	$(BIN)/python tests/matrix.py $(ARGS)
+
+model: $(STAMP) ## The protocol against its model, for longer and with new steps; MODEL_RUNS=5000
+	WSUP_MODEL_RUNS=$(or $(MODEL_RUNS),5000) $(BIN)/pytest -q tests/model -k interleaves
 
 lint: $(STAMP) ## ruff check and ruff format --check
 	$(BIN)/ruff check .

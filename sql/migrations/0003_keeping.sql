@@ -153,9 +153,11 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms'
 AS $$
 DECLARE
     part CONSTANT regclass := ('wsup.ready_' || lane)::regclass;
-    live bigint;
+    other smallint;
+    live  bigint;
 BEGIN
-    IF lane = wsup.current_lane() THEN
+    -- A snapshot older than the lock would not see the jobs that came in before the lock was given.
+    IF lane = wsup.current_lane() OR current_setting('transaction_isolation') <> 'read committed' THEN
         RETURN false;
     END IF;
     -- A pull holds the lane for some milliseconds and is waited for. Who has held it for longer
@@ -171,13 +173,16 @@ BEGIN
     EXCEPTION WHEN lock_not_available THEN
         RETURN false;
     END;
+    -- Read once: while the lock was waited for, this lane may have become the current one, and what
+    -- is moved into it would be truncated.
+    other := wsup.current_lane();
     EXECUTE format('SELECT count(*) FROM (SELECT FROM %s LIMIT %s) r', part, most + 1) INTO live;
-    IF live > most THEN
+    IF other = lane OR live > most THEN
         RETURN false;
     END IF;
     EXECUTE format('WITH moved AS (DELETE FROM %s RETURNING job, rank, attempt, queue)'
         ' INSERT INTO wsup.ready (job, rank, attempt, lane, queue)'
-        ' SELECT job, rank, attempt, wsup.current_lane(), queue FROM moved', part);
+        ' SELECT job, rank, attempt, $1, queue FROM moved', part) USING other;
     EXECUTE format('TRUNCATE %s', part);
     RETURN true;
 END

@@ -172,6 +172,17 @@ def test_a_lane_with_an_open_writer_is_left_alone(database: str, connection: Con
     assert one(connection, "SELECT wsup.sweep(0, 100)") is True
 
 
+def test_a_lane_is_not_swept_from_an_old_snapshot(database: str, connection: Connection) -> None:
+    """It would not show what came in since, and TRUNCATE takes that, too."""
+    with psycopg.connect(database) as sweeper:
+        sweeper.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        sweeper.execute("SELECT 1")
+        (job,) = fill(connection, 1)
+        connection.execute("SELECT nextval('wsup.lane_turn')")
+        assert one(sweeper, "SELECT wsup.sweep(0, 100)") is False
+    assert places(connection, job) == ["ready"]
+
+
 def test_a_lane_is_swept_while_the_horizon_is_pinned(database: str, connection: Connection) -> None:
     """What vacuum can't do: a transaction of another table holds an old snapshot."""
     fill(connection, 100)

@@ -1,0 +1,169 @@
+"""A supervisor as the model needs it: what it knows, and the statements that it sends."""
+
+import os
+from typing import Any
+
+from reference import MAX_LOST, Promoted, Pulled, Reference, Rescued, Settled
+from sessions import Rows, Session, query
+
+from wsup.sql.answers import Held, Row
+from wsup.sql.settlement import CANCELLED, SUCCEEDED, Back, Entry, Failure, Over, columns
+from wsup.supervisor.gather import Gather
+from wsup.supervisor.recovery import Recovery
+
+ENDINGS = ["succeeds", "fails", "snoozes", "sleeps long", "is cancelled", "is given back"]
+#: By step of a transaction, what may have come before it.
+EARLIER = {
+    "settle": (),
+    "promote": ("settle",),
+    "pull": ("settle", "promote"),
+    "rescue": (),
+    "beat": (),
+}
+_ROW = {"host": "model", "pid": os.getpid(), "version": "0", "subworkers": 1, "lease": 10.0}
+
+
+def ending(row: Row, how: str, retries: int) -> Entry:
+    """What a supervisor says of an attempt that ends so."""
+    claim, job, attempt = row[:3]
+    match how:
+        case "succeeds":
+            return Over(claim, job, attempt, SUCCEEDED, 0.0, 0, b"1")
+        case "is cancelled":
+            return Over(claim, job, attempt, CANCELLED, 0.0, 0, None, "why")
+        case "fails":
+            after = 0.0 if attempt <= retries else None
+            return Failure(claim, job, attempt, 0, "E", "m", None, 0.0, after)
+    delays = {"snoozes": 0.0, "sleeps long": 3600.0, "is given back": None}
+    return Back(claim, job, attempt, delays[how])
+
+
+class Host:
+    """The steps of a turn are taken in its order, each by a call: settle, promote, pull, commit."""
+
+    def __init__(self, session: Session, reference: Reference) -> None:
+        self.session = session
+        self._reference = reference
+        self.id = 0
+        self.be_born()
+
+    def be_born(self) -> None:
+        """A new life: registered anew, knowing nothing."""
+        #: What was pulled and has not ended, by claim and job.
+        self.held: dict[tuple[int, int], Row] = {}
+        self.sending: list[Entry] = []
+        #: The connection was lost: first of all, the claims must be compared.
+        self.lost = False
+        self.gather = Gather(
+            on_finished=_nothing,
+            on_ready=_nothing,
+            on_unfit=_nothing,
+            on_returned=_nothing,
+            on_untrusted=_nothing,
+        )
+        self.recovery = Recovery(self.gather)
+        self.session.send(query("register", {**_ROW, "queues": ["a", "b"]}), self._registered)
+
+    def _registered(self, rows: Rows) -> None:
+        self.id = rows[0][0]
+
+    def finish(self, which: int, count: int, how: str) -> None:
+        """Some of the jobs held here end."""
+        for _ in range(min(count, len(self.held))):
+            row = self.held.pop(sorted(self.held)[which % len(self.held)])
+            retries = self._reference.requests[row[1]].retries
+            self.gather.finished.append(ending(row, how, retries))
+
+    def can(self, step: str) -> bool:
+        """Is it this step's turn, in the transaction that is open or in a new one?"""
+        steps = self.session.steps
+        return (
+            not self.lost
+            and not self.session.waiting
+            and (steps is None or (set(steps) <= set(EARLIER[step])))
+        )
+
+    def _take(self, step: str) -> list[Any]:
+        """Begin if nothing is open; returns where to note what the step changes."""
+        assert self.can(step)
+        if not self.session.open:
+            self.session.begin()
+        assert self.session.steps is not None
+        self.session.steps.append(step)
+        return self.session.effects
+
+    def settle(self) -> None:
+        entries = self.gather.finished
+        if not entries:
+            return
+        self.sending, self.gather.finished = entries, []
+        supervisor, effects = self.id, self._take("settle")
+        self.session.send(
+            query("settle", columns(supervisor, entries)),
+            lambda rows: effects.append(Settled(supervisor, entries, rows[0][0])),
+        )
+
+    def promote(self, n: int) -> None:
+        effects = self._take("promote")
+        self.session.send(query("promote", [n]), lambda rows: effects.append(Promoted(rows[0][0])))
+
+    def pull(self, queues: list[str], n: int) -> None:
+        supervisor, effects = self.id, self._take("pull")
+        self.session.send(
+            query("pull", [supervisor, queues, n, True]),
+            lambda rows: effects.append(Pulled(supervisor, rows)),
+        )
+
+    def rescue(self, dead: int) -> None:
+        claims, effects = self._reference.claims(dead), self._take("rescue")
+        self.session.send(
+            query("rescue", [dead, MAX_LOST]),
+            lambda rows: effects.append(Rescued(dead, rows[0][0], claims)),
+        )
+
+    def heard(self, effects: list[Any]) -> None:
+        """The reply to COMMIT has come."""
+        self.sending = []
+        for effect in effects:
+            if isinstance(effect, Pulled) and effect.rows:
+                self.recovery.pulled(effect.rows)
+                self.held.update({(row[0], row[1]): row for row in effect.rows})
+
+    def lose(self, session: Session) -> None:
+        """The connection is lost; there is another one. What was sent may or may not be there."""
+        self.session = session
+        self.gather.finished[:0] = self.sending
+        self.sending = []
+        self.lost, session.refused = True, False
+
+    def compare(self) -> None:
+        """After a loss, and now and then: what does the database think is held here?"""
+        if self.session.open or self.session.waiting:
+            return
+        rows: Rows = []
+        self.session.send(query("own_claims", {"supervisor": self.id, "since": 0}), rows.extend)
+        self.recovery.compare(
+            [Held(*row) for row in rows], self.held.values(), (), after_loss=self.lost
+        )
+        held = {(row[0], row[1]) for row in rows}
+        known = self.held.keys() | {(e.claim, e.job) for e in self.gather.finished}
+        assert held <= known, f"ghosts that are not given back: {held - known}"
+        if self.lost:
+            late = {(e.claim, e.job) for e in self.gather.finished} - held
+            assert not late, f"results that were committed or refused already: {late}"
+        self.lost = False
+
+    def beat(self) -> bool:
+        """False if somebody has buried it: then it rises again, knowing nothing."""
+        if not self.can("beat"):
+            return True
+        rows: Rows = []
+        values = {"queues": ["a"], "jobs_done": 0, "memory": 0, "occupancy": [0.0], "tell": False}
+        if not self.session.send(query("beat", {"supervisor": self.id, **values}), rows.extend):
+            self.session.roll_back()  # somebody is just about to
+            return True
+        return bool(rows[0][0])
+
+
+def _nothing(*_: object) -> None:
+    pass

@@ -1,0 +1,181 @@
+"""The protocol as a state machine: supervisors, writers, an operator and the keeper of the lanes,
+their transactions open at once and interleaved statement by statement.
+
+After each step the committed data, read in one snapshot, must be what the reference says. Rules
+take numbers from fixed ranges and do nothing where they don't apply, so that the same numbers
+always mean the same steps.
+"""
+
+import sys
+
+from hosts import ENDINGS, Host
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, rule
+from people import People, often, which
+from reference import QUEUES, Pulled
+from sessions import query
+from world import HOSTS, ZOMBIES
+
+host = st.integers(0, HOSTS - 1)
+endings = st.sampled_from(ENDINGS)
+queues = st.sampled_from([QUEUES, QUEUES, ["a"]])
+
+
+class Protocol(People):
+    @initialize(jobs=st.integers(2, 4), taken=st.lists(st.integers(1, 3), max_size=2))
+    def begin(self, jobs: int, taken: list[int]) -> None:
+        """Most runs begin with jobs, some of them pulled."""
+        for job in range(jobs):
+            self.enqueue(0, "one", QUEUES[job % 2], 0, job % 2, "READ COMMITTED", commit=True)
+        for host, n in enumerate(taken):
+            self.pull(host, n, QUEUES, heard=True)
+
+    # supervisors --------------------------------------------------------------------------------
+
+    def _able(self, host: int, step: str) -> Host | None:
+        """That host, or the next one, that can take this step now."""
+        for mind in self.hosts[host:] + self.hosts[:host]:
+            if mind.lost:
+                mind.compare()
+            if mind.can(step):
+                return mind
+        return None
+
+    @rule(host=host, which=which, count=st.integers(1, 3), how=endings, send=often)
+    def settle(self, host: int, which: int, count: int, how: str, send: bool) -> None:
+        """Some jobs end; with what has ended before, they may be settled."""
+        mind = self._able(host, "settle")
+        if mind is None:
+            return
+        mind.finish(which, count, how)
+        if send:
+            mind.settle()
+            self.check()
+
+    @rule(host=host, n=st.integers(1, 5))
+    def promote(self, host: int, n: int) -> None:
+        if self.reference.due and (mind := self._able(host, "promote")):
+            mind.promote(n)
+            self.check()
+
+    @rule(host=host, n=st.integers(1, 4), queues=queues, heard=often)
+    def pull(self, host: int, n: int, queues: list[str], heard: bool) -> None:
+        """With what the turn has done so far; mostly it is committed at once."""
+        mind = self._able(host, "pull")
+        if mind is None:
+            return
+        session, alone = mind.session, not self.world.busy()
+        mind.pull(queues, n)
+        if alone:
+            (pulled,) = (e for e in session.effects if isinstance(e, Pulled))
+            assert [row[1] for row in pulled.rows] == self.reference.next_jobs(queues, n)
+        if heard and session.open and not session.waiting:
+            mind.heard(self.commit(session))
+        else:
+            self.check()
+
+    @rule(host=host, dies=st.booleans())
+    def break_off(self, host: int, dies: bool) -> None:
+        """A connection breaks, or a supervisor dies; its transaction stays open for a while."""
+        mind = self.hosts[host]
+        if mind.session.open:
+            if len(self.zombies) == ZOMBIES:
+                self.zombies[0].roll_back()
+                self.world.free.append(self.zombies.pop(0))
+                self.check()
+            self.zombies.append(mind.session)
+            mind.lose(self.world.take())
+        else:
+            mind.lose(mind.session)
+        if dies:
+            self._give_birth(mind)
+
+    def _give_birth(self, host: Host) -> None:
+        host.be_born()
+        self.ids.append(host.id)
+
+    @rule(host=host)
+    def compare(self, host: int) -> None:
+        self.hosts[host].compare()
+
+    @rule(host=host)
+    def beat(self, host: int) -> None:
+        if not self.hosts[host].beat():
+            self._give_birth(self.hosts[host])
+
+    @rule(host=host, which=which, commit=st.booleans())
+    def rescue(self, host: int, which: int, commit: bool) -> None:
+        """Somebody is taken for dead: rightly or not, and perhaps not for the first time."""
+        mind = self._able(host, "rescue")
+        others = [dead for dead in self.ids if mind is not None and dead != mind.id]
+        holding = [dead for dead in others if self.reference.claims(dead)] or others
+        # The first of all those whose results are being committed at this moment.
+        settling = [dead for dead in holding if self.world.is_settling(dead)]
+        if mind is not None and holding:
+            mind.rescue([*settling, *holding][which % len(holding)])
+            self._go_on(mind.session, commit=commit)
+
+    # lanes and time -----------------------------------------------------------------------------
+
+    @rule()
+    def next_lane(self) -> None:
+        self.world.one("SELECT nextval('wsup.lane_turn')")
+
+    @rule(which=which, most=st.sampled_from([1, 100, 100]), wraps=st.booleans(), ends=which)
+    def sweep(self, which: int, most: int, wraps: bool, ends: int) -> None:
+        """If it must wait: meanwhile all lanes may have their turn, and one of those ends that it
+        waits for."""
+        lanes = self.world.lanes_in_use() or [0]
+        lane = lanes[which % len(lanes)]
+        if lane == self.world.one("SELECT wsup.current_lane()"):
+            self.next_lane()
+        if self.keeper.send(query("sweep", [lane, most])):
+            self.check()
+            return
+        while wraps and lane != self.world.one("SELECT wsup.current_lane()"):
+            self.next_lane()
+        busy = [session for session in self.world.busy() if not session.waiting]
+        session = busy[ends % len(busy)]
+        effects = session.commit()
+        self.keeper.watch()
+        self.keeper.roll_back()  # it has waited long enough
+        self.check(effects)
+        for mind in self.hosts:
+            if mind.session is session:
+                mind.heard(effects)
+
+    @rule()
+    def wait(self) -> None:
+        """What waits falls due."""
+        self.reference.due.update(self.world.let_time_pass())
+
+    # the end ------------------------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        """Whatever has happened: every job that was committed can be brought to its end."""
+        if sys.exc_info()[0] is not None:
+            return  # something has been found already
+        for session in self.world.busy():
+            session.roll_back()
+        self.check()
+        for mind in self.hosts:
+            mind.compare()
+            mind.finish(0, 100, "succeeds")
+            self._whole_turn(mind)
+        for dead in set(self.ids) - {mind.id for mind in self.hosts}:
+            self.hosts[0].rescue(dead)
+            self.commit(self.hosts[0].session)
+        self.wait()
+        self.hosts[0].promote(100)
+        self.hosts[0].pull(QUEUES, 100)
+        self.hosts[0].heard(self.commit(self.hosts[0].session))
+        self.hosts[0].finish(0, 100, "succeeds")
+        self._whole_turn(self.hosts[0])
+        ended = {"succeeded", "failed", "cancelled"}
+        left = {j: p for j, p in self.reference.places.items() if p[0] not in ended}
+        assert not left, f"these jobs never end: {left}"
+
+    def _whole_turn(self, host: Host) -> None:
+        host.settle()
+        if host.session.open:
+            host.heard(self.commit(host.session))

@@ -1,0 +1,57 @@
+"""Bugs to be planted: a function of wsup, a piece of its text, and what stands there instead."""
+
+from typing import NamedTuple
+
+import psycopg
+
+
+class Bug(NamedTuple):
+    function: str
+    changes: dict[str, str]
+
+
+BUGS = {
+    "a result counts although its job has left its claim": Bug(
+        "settle",
+        {
+            """JOIN unnest(claims, held) AS h(claim, jobs)
+        ON h.claim = over_claim[i] AND h.jobs @> over_job[i];""": ";"
+        },
+    ),
+    "a rescue looks for missing outcomes": Bug(
+        "rescue",
+        {
+            """DELETE FROM wsup.claim c WHERE c.supervisor = dead
+        RETURNING c.jobs, c.retried, c.attempts)""": """
+        SELECT c.jobs, c.retried, c.attempts FROM wsup.claim c WHERE c.supervisor = dead),
+    forgotten AS (DELETE FROM wsup.claim c WHERE c.supervisor = dead)""",
+            "WHERE u.job = n.job) a ON true)": """WHERE u.job = n.job) a ON true
+         WHERE NOT EXISTS (SELECT FROM wsup.outcome o WHERE o.job = n.job))""",
+        },
+    ),
+    "a give-back is forgotten": Bug(
+        "settle",
+        {"back b WHERE b.delay IS NULL": "back b WHERE false"},
+    ),
+    "a lane is truncated unseen": Bug(
+        "sweep",
+        {"DELETE FROM %s RETURNING": "DELETE FROM %s WHERE false RETURNING"},
+    ),
+    "a lane is emptied into the one that is current by now": Bug(
+        "sweep",
+        {"IF other = lane OR": "IF", "USING other": "USING wsup.current_lane()"},
+    ),
+}
+
+
+def plant(connection: "psycopg.Connection[object]", bug: Bug) -> None:
+    """Replace the function by a broken one, in this database."""
+    (text,) = connection.execute(  # type: ignore[misc]
+        "SELECT pg_get_functiondef(p.oid) FROM pg_proc p"
+        " WHERE p.pronamespace = 'wsup'::regnamespace AND p.proname = %s",
+        [bug.function],
+    ).fetchone()
+    for right, wrong in bug.changes.items():
+        assert text.count(right) == 1, f"{right!r} is not in wsup.{bug.function} as it was"
+        text = text.replace(right, wrong)
+    connection.execute(text.encode())

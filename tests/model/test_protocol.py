@@ -1,0 +1,55 @@
+"""The machine on the protocol as it is, and on broken ones. `make model` runs it for longer."""
+
+import os
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from machine import Protocol
+from planted import BUGS, plant
+from world import World
+
+#: Runs of the machine, and the steps of each. The same ones each time, but for a number of runs
+#: from the environment, for which new ones are thought up.
+RUNS, STEPS = 80, 60
+MANY_RUNS = "WSUP_MODEL_RUNS"
+#: Runs within which a bug must be found.
+RUNS_TO_FIND = 1000
+
+
+@pytest.fixture
+def world(database: str) -> Iterator[World]:
+    made = World(database)
+    yield made
+    made.close()
+
+
+def run(world: World, runs: int, *, is_new: bool = False) -> None:
+    run_state_machine_as_test(
+        type("Protocol", (Protocol,), {"world": world}),
+        settings=settings(
+            max_examples=runs,
+            stateful_step_count=STEPS,
+            derandomize=not is_new,
+            # A failure is shown as it was found when there is little time.
+            phases=[Phase.generate, Phase.shrink] if is_new else [Phase.generate],
+            database=None,
+            deadline=None,
+            print_blob=False,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_every_job_is_in_one_place_whatever_interleaves(world: World) -> None:
+    many = os.environ.get(MANY_RUNS)
+    run(world, int(many or RUNS), is_new=many is not None)
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_the_model_finds(bug: str, world: World) -> None:
+    plant(world.observer, BUGS[bug])
+    with pytest.raises((AssertionError, psycopg.errors.UniqueViolation)):
+        run(world, RUNS_TO_FIND)
