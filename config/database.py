@@ -125,24 +125,36 @@ def _was_embedded(root: Path) -> bool:
     return EmbeddedServer(root).data_dir.exists()
 
 
-def checked(dsn: str) -> str:
+def direct_dsn(listen: str, dsn: str) -> str | None:
+    """The connection string of the direct connection; None: there is to be none.
+
+    `listen` is the setting, `dsn` the database's. Raises ConfigError.
+    """
+    if listen == "off":
+        return None
+    return checked(listen, "listen") if listen else dsn
+
+
+def checked(dsn: str, key: str = "database") -> str:
     """`dsn` if it can be read as a connection string. Raises ConfigError, without a password."""
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict
 
     if re.match(r"postgres(ql)?\+\w+://", dsn):
-        raise _malformed(dsn, "that names a driver too: write postgresql://…")
+        raise _malformed(key, dsn, "that names a driver too: write postgresql://…")
     try:
         parts = conninfo_to_dict(dsn)
     except ProgrammingError as error:
         harmless = _HARMLESS.search(str(error))
-        raise _malformed(dsn, f"{harmless[0]}: {FORMS}" if harmless else FORMS) from None
+        raise _malformed(key, dsn, f"{harmless[0]}: {FORMS}" if harmless else FORMS) from None
     # libpq cuts a URI at the wrong place when the password is not encoded.
     host, port = str(parts.get("host") or ""), str(parts.get("port") or "")
     if "@" in host.removeprefix("@") or not re.fullmatch(r"[\d, ]*", port):
-        raise _malformed(dsn, "write @ : / in a password as %40 %3A %2F, and the port as a number")
+        raise _malformed(
+            key, dsn, "write @ : / in a password as %40 %3A %2F, and the port as a number"
+        )
     return dsn
 
 
-def _malformed(dsn: str, remedy: str) -> ConfigError:
-    return ConfigError(f"database = {redacted(dsn)}: not a connection string: {remedy}")
+def _malformed(key: str, dsn: str, remedy: str) -> ConfigError:
+    return ConfigError(f"{key} = {redacted(dsn)}: not a connection string: {remedy}")

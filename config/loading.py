@@ -19,6 +19,8 @@ FILE = "wsup.toml"
 PREFIX = "WSUP_"
 #: Variables of ours that are no settings.
 OTHER_VARIABLES = frozenset({"WSUP_CONFIG"})
+#: The settings that may hold a password.
+DSNS = frozenset({"database", "listen"})
 DEFAULT_RUN_DIR = ".wsup"
 #: How alike two names must be for one to be taken for the other misspelt, from 0 to 1.
 LIKENESS_OF_KEYS, LIKENESS_OF_VARIABLES = 0.6, 0.75
@@ -70,7 +72,7 @@ def explain(
     explained = []
     for name in keys():
         value = getattr(settings, name)
-        if name == "database" and value is not None:
+        if name in DSNS and value is not None:
             value = redacted(value)
         explained.append(Explained(name, value, given[name].source))
     return explained
@@ -190,4 +192,4 @@ def _shown(name: str, value: object, *, quoted: bool = False) -> str:
     if isinstance(value, str) and value.isprintable() and value and not quoted:
         text = value
     # An unknown key may be a misspelt database.
-    return redacted(text) if name == "database" or name not in keys() else text
+    return redacted(text) if name in DSNS or name not in keys() else text

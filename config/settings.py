@@ -195,6 +195,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, le=10_000, description="How often to try to reach the database at start.")
     ] = 10
 
+    #: Empty: as `database`.
+    listen: Annotated[
+        str,
+        Meta(
+            description="A direct way to the database, where the other leads to a pooler; off: "
+            "none, jobs are found by polling.",
+            extra={"metavar": "DSN|off"},
+        ),
+    ] = ""
+
+    #: Half the lease at most: who waits for longer is taken for dead.
+    statement_timeout: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=600,
+            description="How long to wait for an answer of the database's before reconnecting.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 30.0
+
 
 class Key(NamedTuple):
     """What can be said of one setting, for help texts and error messages."""

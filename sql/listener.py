@@ -18,6 +18,7 @@ from psycopg.sql import SQL, Identifier
 
 from . import arrays
 from .answers import Pull, Row, SourceLost
+from .backend import Backend, meet, time_limit
 from .connect import aconnect
 from .session import lost
 from .statements import statement
@@ -28,14 +29,14 @@ _unpack_smallint = struct.Struct(">h").unpack
 
 
 class Listener:
-    """Calls `on_notify` with the payload of every notification, `on_lost` once when the connection
-    is gone."""
+    """Calls `on_notify` with the payload of every notification, `on_lost` once, with the reason,
+    when the connection is gone. Without a DSN it never connects."""
 
     def __init__(
         self,
-        dsn: str,
+        dsn: str | None,
         on_notify: Callable[[str], None],
-        on_lost: Callable[[], None],
+        on_lost: Callable[[str], None],
         *,
         statement_seconds: float = 30.0,
     ) -> None:
@@ -44,12 +45,17 @@ class Listener:
         self._on_lost = on_lost
         self._seconds = statement_seconds
         self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._backend: Backend | None = None
         self._fd = -1
         self._supervisor = 0
-        self._read_committed = False
         #: Set while a pull is under way: what it has brought so far, and who waits for it.
         self._results: list[pq.abc.PGresult] = []
         self._asker: asyncio.Future[None] | None = None
+
+    @property
+    def direct(self) -> bool:
+        """Is there to be a direct connection at all?"""
+        return self._dsn is not None
 
     @property
     def connected(self) -> bool:
@@ -57,23 +63,35 @@ class Listener:
 
     @property
     def can_pull(self) -> bool:
-        return self._connection is not None and self._read_committed and self._asker is None
+        backend = self._backend if self._connection is not None else None
+        return backend is not None and backend.read_committed and self._asker is None
 
     async def connect(self, supervisor: int) -> None:
-        """(Re)connect, take the supervisor's lock, listen. Raises DatabaseError, psycopg.Error."""
+        """(Re)connect, take the supervisor's lock, listen. Raises DatabaseError, SourceLost."""
         await self.close()
+        if self._dsn is None:
+            return
         connection = await aconnect(self._dsn, application_name="wsup listener")
+        try:
+            with time_limit(connection, self._seconds):
+                await self._prepare(connection, supervisor)
+            self._connection = connection
+        except psycopg.Error as error:
+            raise lost(error) from error
+        finally:
+            if self._connection is None:
+                await connection.close()
+        self._supervisor = supervisor
+        self._fd = connection.fileno()
+        asyncio.get_running_loop().add_reader(self._fd, self._receive)
+
+    async def _prepare(self, connection: psycopg.AsyncConnection[Any], supervisor: int) -> None:
         await connection.set_autocommit(True)
+        self._backend = await meet(connection, self._backend)
         await connection.execute(statement("hold"), [supervisor])
         await connection.execute(statement("prepare_pull"))
         for channel in ("wsup", f"wsup_{supervisor}"):
             await connection.execute(SQL("LISTEN {}").format(Identifier(channel)))
-        cursor = await connection.execute(statement("default_isolation"))
-        self._read_committed = await cursor.fetchone() == ("read committed",)
-        self._connection = connection
-        self._supervisor = supervisor
-        self._fd = connection.fileno()
-        asyncio.get_running_loop().add_reader(self._fd, self._receive)
 
     async def close(self) -> None:
         """Idempotent."""
@@ -107,17 +125,19 @@ class Listener:
                 while connection.pgconn.flush():
                     await self._writable()
                 await asker
-        except psycopg.Error as error:
+        except (psycopg.Error, TimeoutError, SourceLost) as error:
             self._asker = None
-            self._lose()
-            raise lost(error) from error
-        except TimeoutError:
-            self._asker = None
-            self._lose()
-            raise SourceLost(f"no answer within {self._seconds:g} s") from None
+            reason = self._reason(error)
+            self._lose(str(reason))
+            raise reason from error
         finally:
             self._asker = None
         return [_row(result, i) for result in self._results for i in range(result.ntuples)]
+
+    def _reason(self, error: psycopg.Error | TimeoutError | SourceLost) -> SourceLost:
+        if isinstance(error, TimeoutError):
+            return SourceLost(f"no answer within {self._seconds:g} s")
+        return lost(error) if isinstance(error, psycopg.Error) else error
 
     async def _writable(self) -> None:
         """Wait until the socket takes more."""
@@ -136,8 +156,8 @@ class Listener:
         try:
             connection.pgconn.consume_input()
             self._collect(connection.pgconn)
-        except psycopg.OperationalError:
-            self._lose()
+        except psycopg.OperationalError as error:
+            self._lose(f"the listener: {lost(error)}")
             return
         while notification := connection.pgconn.notifies():
             self._on_notify(notification.extra.decode())
@@ -153,16 +173,16 @@ class Listener:
                 asker.set_result(None)
                 return
             if result.status != pq.ExecStatus.TUPLES_OK:
-                asker.set_exception(SourceLost(result.get_error_message()))
+                asker.set_exception(SourceLost(result.get_error_message().splitlines()[0]))
                 return
             self._results.append(result)
 
-    def _lose(self) -> None:
+    def _lose(self, reason: str) -> None:
         """The connection is of no use any more."""
         connection = self._part()
         if connection is not None:
             connection.pgconn.finish()
-            self._on_lost()
+            self._on_lost(reason)
 
     def _part(self) -> psycopg.AsyncConnection[Any] | None:
         connection, self._connection = self._connection, None

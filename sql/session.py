@@ -1,10 +1,8 @@
 """One connection of a supervisor's: one statement or turn at a time, each within a time limit."""
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
@@ -12,6 +10,7 @@ from psycopg.rows import tuple_row
 
 from . import arrays
 from .answers import SourceLost
+from .backend import Backend, hang_up, is_pooled, meet, time_limit
 from .connect import aconnect
 from .statements import statement
 
@@ -23,25 +22,46 @@ class Session:
         self._dsn = dsn
         self._seconds = statement_seconds
         self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._backend: Backend | None = None
+        self._pooled = False
+        #: Held by the statement or turn that is under way.
         self._lock = asyncio.Lock()
-        #: Whether a statement by itself runs in the isolation level that turns need.
-        self.read_committed = False
 
     @property
     def connected(self) -> bool:
         return self._connection is not None and not self._connection.closed
 
+    @property
+    def read_committed(self) -> bool:
+        """Whether a statement by itself runs in the isolation level that turns need."""
+        return self._backend is not None and self._backend.read_committed
+
     async def connect(self) -> None:
-        """(Re)connect. Raises DatabaseError."""
+        """(Re)connect; what is under way is lost. Raises DatabaseError, SourceLost."""
         await self.close()
-        connection = await aconnect(self._dsn, application_name="wsup supervisor")
+        async with self._lock:
+            connection = await aconnect(self._dsn, application_name="wsup supervisor")
+            try:
+                with time_limit(connection, self._seconds):
+                    await self._prepare(connection)
+                self._connection = connection
+            except psycopg.Error as error:
+                raise lost(error) from error
+            finally:
+                if self._connection is None:
+                    await connection.close()
+
+    async def _prepare(self, connection: psycopg.AsyncConnection[Any]) -> None:
         # Turns bring their own BEGIN, so that psycopg has no transaction to think about.
         await connection.set_autocommit(True)
-        connection.prepare_threshold = 0
+        connection.prepare_threshold = None
         arrays.register(connection)
-        cursor = await connection.execute(statement("default_isolation"))
-        self.read_committed = await cursor.fetchone() == ("read committed",)
-        self._connection = connection
+        # Behind a pooler the old process may serve somebody else by now.
+        backend = await meet(connection, None if self._pooled else self._backend)
+        self._pooled = is_pooled(connection, backend.pid)
+        if not self._pooled:
+            connection.prepare_threshold = 0
+        self._backend = backend
 
     async def close(self) -> None:
         """End it, and the statement under way, if any. Idempotent."""
@@ -51,7 +71,7 @@ class Session:
         # A statement under way waits for the descriptor. Were that closed now, the next connection
         # would get its number, and the end of the old wait would end the new one's. So the wait is
         # ended first, by the socket's end.
-        _hang_up(connection)
+        hang_up(connection)
         async with self._lock:
             await connection.close()
 
@@ -62,19 +82,13 @@ class Session:
             connection = self._connection
             if connection is None or connection.closed:
                 raise SourceLost("not connected")
-            try:
-                async with asyncio.timeout(self._seconds):
+            with time_limit(connection, self._seconds):
+                try:
                     yield connection
-            except TimeoutError:
-                # Whatever it still does, its answer is no longer waited for.
-                if self._connection is connection:
-                    self._connection = None
-                await connection.close()
-                raise SourceLost(f"no answer within {self._seconds:g} s") from None
-            except psycopg.Error:
-                if not connection.closed:
-                    await connection.rollback()
-                raise
+                except psycopg.Error:
+                    if not connection.closed:
+                        await connection.rollback()
+                    raise
 
     async def row(self, name: str, parameters: Parameters) -> Any:
         """Run one statement by itself; returns its first row. Raises SourceLost."""
@@ -92,13 +106,6 @@ class Session:
                 return [make(row) for row in await cursor.fetchall()] if cursor.description else []
         except psycopg.Error as error:
             raise lost(error) from error
-
-
-def _hang_up(connection: psycopg.AsyncConnection[Any]) -> None:
-    """End both directions of its socket, without closing that."""
-    # Already gone: nobody can be waiting for it.
-    with suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as end:
-        end.shutdown(socket.SHUT_RDWR)
 
 
 def lost(error: psycopg.Error) -> SourceLost:

@@ -18,6 +18,10 @@ from .statements import statement
 
 #: SQLSTATE classes and states of an error in what was sent, not in the connection or the moment.
 _DATA_ERRORS = ("22", "23", "42", "54")
+#: Serialization failure, deadlock: the server has undone the turn, and the same one may pass now.
+_PASSING_ERRORS = ("40001", "40P01")
+#: How often a turn is tried again at once after such an error.
+RETRIES = 5
 
 
 class PostgresSource:
@@ -33,7 +37,7 @@ class PostgresSource:
         return self._session.connected
 
     async def connect(self) -> None:
-        """(Re)connect. Raises DatabaseError."""
+        """(Re)connect. Raises DatabaseError, SourceLost."""
         await self._session.connect()
 
     async def close(self) -> None:
@@ -55,7 +59,7 @@ class PostgresSource:
         try:
             if pull is not None and not entries and not promote:
                 return Turn(await self._pull_alone(pull))
-            return await self._attempt(entries, pull, promote=promote)
+            return await self._persist(entries, pull, promote=promote)
         except psycopg.Error as error:
             if not self._is_data_error(error) or not entries:
                 raise lost(error) from error
@@ -63,6 +67,16 @@ class PostgresSource:
         rest = await self.turn([], pull, promote=promote)
         turn.rows, turn.next_due = rest.rows, rest.next_due
         return turn
+
+    async def _persist(self, entries: Sequence[Entry], pull: Pull | None, *, promote: int) -> Turn:
+        """Attempt it, again and again while others are in the way."""
+        for _ in range(RETRIES):
+            try:
+                return await self._attempt(entries, pull, promote=promote)
+            except psycopg.Error as error:
+                if error.sqlstate not in _PASSING_ERRORS or not self.connected:
+                    raise
+        return await self._attempt(entries, pull, promote=promote)
 
     async def _attempt(self, entries: Sequence[Entry], pull: Pull | None, *, promote: int) -> Turn:
         settled = promoted = pulled = None
@@ -96,7 +110,7 @@ class PostgresSource:
         if self._listener is not None and self._listener.can_pull:
             return await self._listener.pull(pull)
         if not self._session.read_committed:
-            return (await self._attempt([], pull, promote=0)).rows
+            return (await self._persist([], pull, promote=0)).rows
         async with self._session.statement() as connection:
             cursor = connection.cursor(row_factory=tuple_row, binary=True)
             await cursor.execute(statement("pull"), self._pull_parameters(pull))
@@ -112,7 +126,7 @@ class PostgresSource:
             if not half:
                 continue
             try:
-                turn.refused += (await self._attempt(half, None, promote=0)).refused
+                turn.refused += (await self._persist(half, None, promote=0)).refused
             except psycopg.Error as error:
                 if not self._is_data_error(error):
                     raise lost(error) from error
@@ -127,7 +141,7 @@ class PostgresSource:
 
     async def _settle_culprit(self, failure: Failure) -> None:
         try:
-            await self._attempt([failure], None, promote=0)
+            await self._persist([failure], None, promote=0)
         except psycopg.Error as error:
             raise lost(error) from error
 

@@ -1,12 +1,12 @@
 """What the subworkers report, and what their deaths say, as lines of the next settlement."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 
 import msgspec
 
 from ..sql.answers import Row
-from ..sql.settlement import CANCELLED, SUCCEEDED, Back, Entry, Failure, Over
+from ..sql.settlement import CANCELLED, SUCCEEDED, Back, Entry, Failure, Over, size
 from ..subworkers import wire
 from ..subworkers.ring import RingDamaged
 from .member import Member
@@ -136,6 +136,16 @@ class Gather:
         delay = self._unknown.get(job, UNKNOWN_FIRST)
         self._unknown[job] = min(delay * 2, UNKNOWN_LAST)
         self.finished.append(Back(claim, job, attempt, delay))
+
+    def keep(self, entries: Sequence[Entry]) -> None:
+        """Take entries back, at the head, that could not be committed."""
+        self.finished[:0] = entries
+        self.finished_bytes += sum(size(entry) for entry in entries)
+
+    def drop(self, settled: Set[tuple[int, int]]) -> None:
+        """Forget the entries of these (claim, job) pairs."""
+        self.finished = [e for e in self.finished if (e.claim, e.job) not in settled]
+        self.finished_bytes = sum(size(entry) for entry in self.finished)
 
     def forget_unknown(self) -> None:
         """The app has been loaded anew: what was unknown may be known now."""

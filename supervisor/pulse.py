@@ -1,46 +1,38 @@
-"""What happens by the clock: signs of life, looks at the others, reconnecting."""
+"""What happens by the clock: signs of life, looks at the others and at the subworkers."""
 
 import asyncio
-import logging
 import os
-import socket
 import time
-from typing import TYPE_CHECKING, Any
-
-import psycopg
+from typing import TYPE_CHECKING
 
 from ..config.errors import DatabaseError
 from ..sql.answers import Beat, SourceLost
+from .link import Link
 from .watchdog import Watchdog
 
 if TYPE_CHECKING:
     from .supervisor import Supervisor
-
-log = logging.getLogger("wsup.pulse")
 
 #: Seconds between signs of life, while there is work anywhere. At each, the others are looked at:
 #: with the second that a dead one's lock must have been free, its jobs are back within two.
 BEAT_SECONDS = 0.8
 #: Seconds between looks at the subworkers, while they have jobs and while they have none.
 TICK_BUSY, TICK_IDLE = 0.05, 0.8
-#: Seconds between tries to reconnect: doubling from first to last, which must be well below the
-#: time after which the first one back may judge the others (WITNESS_SECONDS).
-RECONNECT_FIRST, RECONNECT_LAST = 0.1, 2.0
-#: Beats between two comparisons of the claims, and how many beats in a row follow a lost
-#: connection: an old backend may commit after we have reconnected.
-COMPARE_EVERY, COMPARE_AFTER_LOSS = 10, 5
 
 
 class Pulse:
     def __init__(
-        self, supervisor: "Supervisor", watchdog: Watchdog, watchdog_seconds: float | None = None
+        self,
+        supervisor: "Supervisor",
+        link: Link,
+        watchdog: Watchdog,
+        watchdog_seconds: float | None = None,
     ) -> None:
         self._supervisor = supervisor
+        self._link = link
         self._watchdog = watchdog
         #: Seconds between two samples.
         self._every = min(TICK_IDLE, watchdog_seconds or TICK_IDLE)
-        supervisor.on_lost = self._lost
-        self._reconnecting: asyncio.Task[None] | None = None
         supervisor.on_busy = self._busy
         supervisor.on_claimed = self._heed
         self._last_beat = 0.0
@@ -53,84 +45,7 @@ class Pulse:
         self._heeded = False
         #: The last beat came after the word that this one sleeps: of claims made since, it is told.
         self._beaten_asleep = False
-        self._compare_in = COMPARE_EVERY
         self._claimed_elsewhere = True
-        self._registered = False
-
-    async def connect(self, first: dict[str, Any] | None = None) -> None:
-        """Connect or reconnect both connections, and find out where we stand.
-
-        `first` is what the pid file said of a predecessor, which is certainly dead. Raises
-        DatabaseError, SourceLost, psycopg.Error.
-        """
-        supervisor = self._supervisor
-        source = supervisor.source
-        await source.connect()
-        if first is not None:
-            await self._bury_predecessor(first)
-        if not self._registered:
-            await source.register(**supervisor.columns)
-            self._registered = True
-            log.info("registered as supervisor %d", source.supervisor)
-        supervisor.witness.reconnected()
-        if first is None and not (await self._beat()).alive:
-            await self._rise_again()  # before anything is pulled in the name of the dead
-        else:
-            await supervisor.listener.connect(source.supervisor)
-        if first is None:
-            await self._compare(after_loss=True)
-            self._compare_in = 1 - COMPARE_AFTER_LOSS
-
-    async def _bury_predecessor(self, left: dict[str, Any]) -> None:
-        """Whoever wrote the pid file is dead, or its lock would not be free: no need to wait."""
-        source = self._supervisor.source
-        match left:
-            case {"supervisor": int(dead), "pid": int(pid)}:
-                if await source.predecessor(dead, socket.gethostname(), pid):
-                    jobs = await source.rescue(dead, self._supervisor.settings.max_lost)
-                    log.warning("supervisor %d was killed here; its %d jobs run again", dead, jobs)
-
-    async def leave(self) -> None:
-        """Say goodbye. What can't be said is found out by the others."""
-        supervisor = self._supervisor
-        try:
-            await supervisor.source.leave()
-        except SourceLost as error:
-            log.warning("could not sign off: %s", error)
-        await supervisor.lanes.stop()
-        await supervisor.listener.close()
-        await supervisor.source.close()
-
-    # lost and found -----------------------------------------------------------------------------
-
-    def _lost(self, reason: str) -> None:
-        if self._reconnecting is None and not self._supervisor.stopping:
-            log.warning("the database is lost: %s", reason)
-            self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
-
-    async def _reconnect(self) -> None:
-        """Try until it works; results wait meanwhile, and nothing more is handed out than was
-        pulled, so that what waits is bounded."""
-        supervisor = self._supervisor
-        pause = RECONNECT_FIRST
-        supervisor.sleep.stop()
-        supervisor.turns.pulling = False  # not before it is known that nobody has buried us
-        while not supervisor.stopping:
-            try:
-                await self.connect()
-                break
-            except (DatabaseError, SourceLost, psycopg.Error) as error:
-                text = str(error).strip().splitlines()
-                log.warning("%s; again in %.1f s", text[0] if text else type(error).__name__, pause)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, RECONNECT_LAST)
-        self._reconnecting = None
-        log.info("connected again")
-        supervisor.sleep.must_say = True
-        supervisor.wake()
-        supervisor.turns.consider()
-
-    # by the clock -------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Look after this host. This never waits for the database, so that time-outs strike and
@@ -152,7 +67,7 @@ class Pulse:
         supervisor = self._supervisor
         while True:
             busy = supervisor.is_busy()
-            if supervisor.source.connected and self._reconnecting is None:
+            if self._link.is_whole():
                 await self._beat_if_due(time.monotonic(), busy=busy)
             verdict_in = max(TICK_BUSY, supervisor.witness.next_verdict - time.monotonic())
             await self._doze(TICK_BUSY if supervisor.is_busy() else min(TICK_IDLE, verdict_in))
@@ -207,8 +122,8 @@ class Pulse:
             self._told = busy
             self._beaten_asleep = asleep
             await self._act(beat)
-        except SourceLost as error:
-            self._lost(str(error))
+        except (DatabaseError, SourceLost) as error:
+            self._link.lost(str(error))
 
     async def _beat(self, *, tell: bool = False) -> Beat:
         supervisor = self._supervisor
@@ -224,45 +139,17 @@ class Pulse:
         supervisor = self._supervisor
         self._claimed_elsewhere = beat.claimed or self._heeded
         if not beat.alive:
-            await self._rise_again()
+            await self._link.rise_again()
             return
         if not beat.claimed:
             supervisor.witness.forget()
         elif await supervisor.witness.look():
             supervisor.wake()
         supervisor.lanes.look_after(beat.dead_rows)
-        self._compare_in -= 1
-        if self._compare_in <= 0:
-            await self._compare(after_loss=False)
-            if self._compare_in <= -COMPARE_AFTER_LOSS or self._compare_in == 0:
-                self._compare_in = COMPARE_EVERY
+        await self._link.compare_if_due()
         supervisor.due_in(beat.next_due)
         if beat.ready and not supervisor.turns.pulling:
             supervisor.wake()
-
-    async def _compare(self, *, after_loss: bool) -> None:
-        supervisor = self._supervisor
-        if supervisor.turns.sending:
-            return  # the turn under way changes what would be compared
-        recovery = supervisor.recovery
-        held = await supervisor.source.own_claims(recovery.since)
-        if supervisor.turns.sending:
-            return
-        recovery.compare(
-            held, supervisor.backlog.claims(), supervisor.pool.members, after_loss=after_loss
-        )
-        supervisor.turns.consider()
-
-    async def _rise_again(self) -> None:
-        """Others took this supervisor for dead and have its jobs: what runs here is in vain."""
-        supervisor = self._supervisor
-        log.error("taken for dead: the jobs were given to others; starting over")
-        supervisor.drop_everything()
-        supervisor.sleep.must_say = True
-        await supervisor.source.register(**supervisor.columns)
-        log.info("registered as supervisor %d", supervisor.source.supervisor)
-        await supervisor.listener.connect(supervisor.source.supervisor)
-        supervisor.wake()
 
     def _pids(self) -> list[int]:
         supervisor = self._supervisor

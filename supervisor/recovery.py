@@ -59,6 +59,4 @@ class Recovery:
         gone = finished - in_database
         if gone:
             log.info("%d results had been committed before the connection was lost", len(gone))
-            self._gather.finished = [
-                e for e in self._gather.finished if (e.claim, e.job) not in gone
-            ]
+            self._gather.drop(gone)

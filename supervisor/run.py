@@ -10,18 +10,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import uvloop
 
+from ..config.database import direct_dsn
 from ..config.errors import ConfigError, DatabaseError, Unreachable, UsageError
 from ..config.settings import Settings
 from ..sql.answers import SourceLost
+from ..sql.backend import refuse_read_only
 from ..sql.connect import connect, redact
+from ..sql.direct import check_listen
 from ..sql.migrate import check
 from ..subworkers.kinship import adopt_orphans
 from . import log as logs
 from .control import ControlSocket, Reply
 from .generation import AppFailed
+from .link import Link
 from .member import Member
 from .pidfile import PidFile
 from .pulse import Pulse
@@ -46,25 +49,28 @@ def run(settings: Settings, dsn: str, reload: Callable[[], Settings]) -> int:
 
     `reload` reads the settings again. Raises UsageError for what the user must mend first.
     """
+    listen = direct_dsn(settings.listen, dsn)
     logs.configure(settings.log_level, settings.log_format)
     faulthandler.enable()  # systemd's watchdog sends SIGABRT: the log then says where we hung
     pidfile = PidFile(Path(settings.run_dir) / "wsup.pid")
     pidfile.take()
     try:
-        first_connection(dsn, settings.connect_tries)
+        first_connection(dsn, listen, settings.connect_tries)
         adopt_orphans()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(Run(settings, dsn, reload, pidfile).run())
+            return runner.run(Run(settings, dsn, listen, reload, pidfile).run())
     finally:
         pidfile.release()
 
 
-def first_connection(dsn: str, tries: int) -> None:
-    """See that the database is there and migrated; a line a try. Raises DatabaseError."""
+def first_connection(dsn: str, listen: str | None, tries: int) -> None:
+    """See that the database is there, migrated and fit; a line a try. Raises DatabaseError."""
     for attempt in range(1, tries + 1):
         try:
             with connect(dsn) as connection:
                 check(connection)
+                refuse_read_only(connection)
+                check_listen(connection, dsn, listen)
             return
         except Unreachable as error:
             if attempt == tries:
@@ -84,14 +90,20 @@ class Run:
     """One life of a supervisor: start, reload, pause, stop."""
 
     def __init__(
-        self, settings: Settings, dsn: str, reload: Callable[[], Settings], pidfile: PidFile
+        self,
+        settings: Settings,
+        dsn: str,
+        listen: str | None,
+        reload: Callable[[], Settings],
+        pidfile: PidFile,
     ) -> None:
-        self._supervisor = Supervisor(settings, dsn, redact(dsn))
+        self._supervisor = Supervisor(settings, dsn, listen, redact(dsn))
         self._read_settings = reload
         self._pidfile = pidfile
         self._systemd = Systemd()
+        self._link = Link(self._supervisor)
         watchdog = Watchdog(self._supervisor, self._systemd)
-        self._pulse = Pulse(self._supervisor, watchdog, self._systemd.watchdog)
+        self._pulse = Pulse(self._supervisor, self._link, watchdog, self._systemd.watchdog)
         self._stop_asked = asyncio.Event()
         self._now_asked = asyncio.Event()
         self._reloading = asyncio.Lock()
@@ -128,7 +140,9 @@ class Run:
         elif error := starting.exception():
             supervisor.pool.kill()
             supervisor.pool.stop_template()
-            raise UsageError(str(error)) if isinstance(error, AppFailed) else error
+            if isinstance(error, AppFailed):
+                raise UsageError(str(error))
+            raise DatabaseError(str(error)) if isinstance(error, SourceLost) else error
         await self._stop_asked.wait()
         return await self._stop()
 
@@ -136,7 +150,7 @@ class Run:
         supervisor = self._supervisor
         self._systemd.status(f"importing {supervisor.settings.app}")
         await supervisor.load(supervisor.settings)
-        await self._pulse.connect(first=self._pidfile.predecessor)
+        await self._link.connect(first=self._pidfile.predecessor)
         self._pidfile.write({"pid": os.getpid(), "supervisor": supervisor.source.supervisor})
         await self._control.start()
         self._turning = self._spawn(supervisor.turns.run())
@@ -221,7 +235,7 @@ class Run:
             await asyncio.wait((self._turning,))
         kept = await self._commit_rest()
         supervisor.pool.stop_template()
-        await self._pulse.leave()
+        await self._link.leave()
         await self._control.stop()
         self._signals.stop()
         for task in self._tasks:
@@ -260,10 +274,7 @@ class Run:
         deadline = time.monotonic() + COMMIT_SECONDS
         while supervisor.gather.finished and time.monotonic() < deadline:
             if not await supervisor.turns.take():
-                try:
-                    await self._pulse.connect()
-                except (DatabaseError, SourceLost, psycopg.Error):
-                    await asyncio.sleep(0.25)
+                await self._link.reconnected(deadline - time.monotonic())
         return len(supervisor.gather.finished)
 
     def _spawn(self, work: Any) -> asyncio.Task[Any]:

@@ -93,7 +93,8 @@ class Sleep:
 
     async def _fall(self, fell: int) -> None:
         self._sure = False
-        if self.must_say or not self._is_said():
+        # To call who can't hear would cost every writer a lock on the whole database.
+        if self._hears() and (self.must_say or not self._is_said()):
             self._on_said()  # also if the reply is lost: then the word may be there all the same
             await self._source.sleep(self.queues, self._poll)
             self.must_say = False
@@ -109,15 +110,15 @@ class Sleep:
                 return
             self._on_due(look.next_due)
             suspects = set(look.writers) if suspects is None else suspects & set(look.writers)
-            if suspects:
+            if not self._hears():
+                await self._wait(DEAF_SECONDS)
+            elif suspects:
                 await self._wait(pause)
                 patience = max(LOOK_PATIENT, LOOK_SHARE * (loop.time() - began))
                 pause = min(2 * pause, patience, LOOK_LAST)
-            elif self._hears():
+            else:
                 self._sure = True
                 return
-            else:
-                await self._wait(DEAF_SECONDS)
 
     async def _wait(self, seconds: float) -> None:
         self._stir.clear()

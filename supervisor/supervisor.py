@@ -41,14 +41,15 @@ FAR_SECONDS = 60.0
 class Supervisor:
     """The steps and the state that they share; `run.py` starts and stops them."""
 
-    def __init__(self, settings: Settings, dsn: str, database: str) -> None:
+    def __init__(self, settings: Settings, dsn: str, listen: str | None, database: str) -> None:
         self.settings = settings
         #: The DSN without its password, for people.
         self.database = database
         self.paused = False
         self.stopping = False
-        self.listener = Listener(dsn, self._hear, lambda: self._lost("the listener's connection"))
-        self.source = PostgresSource(dsn, listener=self.listener)
+        limit = min(settings.statement_timeout, settings.lease / 2)
+        self.listener = Listener(listen, self._hear, self._lost, statement_seconds=limit)
+        self.source = PostgresSource(dsn, listener=self.listener, statement_seconds=limit)
         self.gather = Gather(
             on_finished=self._finished,
             on_ready=self._ready,
@@ -86,7 +87,7 @@ class Supervisor:
         self.watch = Watch(self.backlog, read=self.gather.read, give_back=self._give_back_backlog)
         self.recovery = Recovery(self.gather)
         self.witness = Witness(self.source, settings.max_lost)
-        self.lanes = Lanes(PostgresSource(dsn))
+        self.lanes = Lanes(PostgresSource(dsn, statement_seconds=settings.statement_timeout))
         self.meter = Meter()
         self.memory = MemoryMeter()
         #: Called with a reason when the database was lost; set by who can reconnect.
@@ -206,6 +207,7 @@ class Supervisor:
     def drop_everything(self) -> None:
         """Forget every job that is here, and end those that run: they belong to others now."""
         self.backlog.take_all()
+        self.turns.arriving = []
         self.gather.finished.clear()
         self.gather.finished_bytes = 0
         for member in self.pool.members:
@@ -283,6 +285,7 @@ class Supervisor:
             "queues": list(self.turns.queues),
             "subworkers": self.settings.subworkers,
             "lease": self.settings.lease,
+            "direct": self.listener.direct,
         }
 
     @property

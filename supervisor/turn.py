@@ -79,7 +79,9 @@ class Turns:
         #: The entries of the turn that is under way.
         self.sending: list[Entry] = []
         #: Jobs that a turn has brought and that are not in the backlog yet.
-        self._arriving = 0
+        self.arriving: list[Row] = []
+        #: Held by the turn that is under way, and by who needs that there is none.
+        self.quiet = asyncio.Lock()
         self._due = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
@@ -113,16 +115,16 @@ class Turns:
         gather = self._gather
         if len(gather.finished) >= self.batch or gather.finished_bytes >= self.batch_bytes:
             return True
-        if self.pulling and self._wanted() - self._arriving >= self.batch // 2:
+        if self.pulling and self._wanted() - len(self.arriving) >= self.batch // 2:
             return True  # the subworkers are faster than the turns: no pause between these
-        if self._arriving:
+        if self.arriving:
             return False  # they are handed out first: no subworker is without work for long
         if self.pulling and (self.promote_now or self._starving()):
             return True
         return bool(gather.finished) and not self._busy()
 
     def _wants_more(self) -> bool:
-        return self.pulling and self._wanted() > self._arriving
+        return self.pulling and self._wanted() > len(self.arriving)
 
     def stop(self) -> None:
         """Take no more turns by itself; `run` returns after the one under way."""
@@ -141,13 +143,17 @@ class Turns:
 
     async def take(self) -> bool:
         """Take one turn. False if the source was lost; its results are kept for the next one."""
+        async with self.quiet:
+            return await self._take()
+
+    async def _take(self) -> bool:
         entries = self._cut_batch()
-        wanted = max(0, self._wanted() - self._arriving) if self.pulling else 0
+        wanted = max(0, self._wanted() - len(self.arriving)) if self.pulling else 0
         promote = self.pulling and (
             self.promote_now or time.monotonic() - self._last_promote >= PROMOTE_SECONDS
         )
         if not (entries or wanted or promote) or not self._source.connected:
-            self._gather.finished[:0] = entries
+            self._gather.keep(entries)
             return self._source.connected
         # The first pull after a sleep doesn't say so: often it is the only one before the next
         # sleep, and being called needlessly costs less than saying it twice.
@@ -161,7 +167,7 @@ class Turns:
                 promote=PROMOTE_JOBS if promote else 0,
             )
         except SourceLost as error:
-            self._gather.finished[:0] = entries
+            self._gather.keep(entries)
             self._on_lost(str(error))
             return False
         finally:
@@ -172,9 +178,10 @@ class Turns:
         self._took(turn, entries, seconds, wanted=wanted, woke=wake, promoted=promote)
         return True
 
-    def _arrive(self, rows: list[Row]) -> None:
-        self._arriving = 0
-        self._on_rows(rows)
+    def _arrive(self) -> None:
+        rows, self.arriving = self.arriving, []
+        if rows:
+            self._on_rows(rows)
         self.consider()
 
     def _cut_batch(self) -> list[Entry]:
@@ -191,7 +198,9 @@ class Turns:
             n = n_by_size
         entries = gather.finished[:n]
         del gather.finished[:n]
-        if gather.finished_bytes:
+        if not gather.finished:
+            gather.finished_bytes = 0
+        elif gather.finished_bytes:
             gather.finished_bytes -= sum(entry_size(entry) for entry in entries)
         return entries
 
@@ -209,8 +218,8 @@ class Turns:
             self._on_rows(turn.rows)
         elif turn.rows:
             # The next turn is sent first, and what came is handed out while the database works.
-            self._arriving = len(turn.rows)
-            asyncio.get_running_loop().call_soon(self._arrive, turn.rows)
+            self.arriving = turn.rows
+            asyncio.get_running_loop().call_soon(self._arrive)
         if wanted:
             self._pulls += 1
         if woke:

@@ -117,6 +117,7 @@ CREATE TABLE wsup.supervisor (
     beat       bigint      NOT NULL DEFAULT 0,      -- a counter; observers time it by their own clock
     beaten_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     lease      real        NOT NULL,                -- seconds without a beat after which it is dead
+    direct     boolean     NOT NULL DEFAULT true,   -- it holds a lock while it is connected
     jobs_done  bigint      NOT NULL DEFAULT 0,
     memory     bigint,                              -- bytes (PSS) of the host's processes of ours
     occupancy  real[]                               -- share of busy subworkers over 15 s, 5 min, 30 min

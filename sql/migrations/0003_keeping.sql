@@ -81,8 +81,8 @@ END
 $$;
 
 -- The other supervisors as an observer must see them: whether their session lives (it holds an
--- advisory lock), and a counter to be timed by the observer's own clock. Claims whose supervisor
--- has no row show up as a dead one.
+-- advisory lock; one without a direct connection can't, and counts as connected), and a counter to
+-- be timed by the observer's own clock. Claims whose supervisor has no row show up as a dead one.
 CREATE FUNCTION wsup.peers(observer integer)
 RETURNS TABLE (id integer, beat bigint, lease real, connected boolean)
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
@@ -91,7 +91,7 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
          WHERE l.locktype = 'advisory' AND l.classid = 2004055408 AND l.objsubid = 2 AND l.granted
            AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
                               WHERE d.datname = current_database()))
-    SELECT s.id, s.beat, s.lease, s.id IN (SELECT h.id FROM held h)
+    SELECT s.id, s.beat, s.lease, NOT s.direct OR s.id IN (SELECT h.id FROM held h)
       FROM wsup.supervisor s WHERE s.id <> observer
     UNION ALL
     SELECT c.supervisor, -1, 0, c.supervisor IN (SELECT h.id FROM held h)

@@ -23,9 +23,10 @@ def check(config_file: Path | None, **flags: str | None) -> None:
 
     Neither the app is imported nor the database connected to.
     """
-    from wsup.config.database import described
+    from wsup.config.database import described, direct_dsn
 
     settings = load(flags, config_file)
+    direct_dsn(settings.listen, "")
     click.echo(f"the settings are right; database: {described(settings.database, config_file)}")
 
 

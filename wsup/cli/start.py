@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from wsup.config.database import direct_dsn
 from wsup.config.errors import ConfigError
 from wsup.config.loading import load
 from wsup.config.settings import Settings
@@ -41,6 +42,7 @@ def start(config_file: Path | None, **flags: str | None) -> None:
     settings = reloaded()
     if not settings.app:
         raise ConfigError(NO_APP)
+    direct_dsn(settings.listen, "")
     _make_run_dir(settings)
     with _database(settings, config_file) as dsn, _told_to_children(dsn):
         from wsup.supervisor.run import run
