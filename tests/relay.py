@@ -10,7 +10,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 
 class Relay:
-    """Stands between a client and the server, and changes what the server says."""
+    """Stands between a client and the server, and changes what they say."""
 
     def __init__(self, server: str, where: Path | str) -> None:
         """Listens in a folder, or at an IPv4 address."""
@@ -26,6 +26,11 @@ class Relay:
         self.dsn = make_conninfo(server, host=str(where), hostaddr=None, port=port)
         #: Applied to each piece that the server sends; None breaks the connection.
         self.change: Callable[[bytes], bytes | None] = lambda data: data
+        #: The same for what the client sends.
+        self.forward: Callable[[bytes], bytes | None] = lambda data: data
+        #: While it is not set, the server isn't told when the client goes, as when a cable is cut.
+        self.tells = threading.Event()
+        self.tells.set()
         self.connections = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -57,7 +62,11 @@ class Relay:
         # Either side may be gone at any moment: the other one is then told, and that is all.
         with suppress(OSError):
             while data := client.recv(65536):
-                server.sendall(data)
+                changed = self.forward(data)
+                if changed is None:
+                    break
+                server.sendall(changed)
+        self.tells.wait()
         _part(client, server)
 
     def _replies(self, client: socket.socket, server: socket.socket) -> None:
@@ -70,6 +79,7 @@ class Relay:
         _part(client, server)
 
     def close(self) -> None:
+        self.tells.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -174,3 +175,34 @@ def result(connection: "psycopg.Connection[Any]", job: int) -> Any:
     row = connection.execute("SELECT result FROM wsup.outcome WHERE job = %s", [job]).fetchone()
     assert row is not None
     return row[0]
+
+
+def enqueue_counts(connection: "psycopg.Connection[Any]", ledger: Path, n: int) -> list[int]:
+    """Enqueue `n` jobs, each of which appends a line to the ledger; returns their ids."""
+    rows = connection.execute(
+        "INSERT INTO wsup.job (task, args)"
+        " SELECT 'count', json_build_object('path', %s::text) FROM generate_series(1, %s)"
+        " RETURNING id",
+        [str(ledger), n],
+    )
+    return [row[0] for row in rows]
+
+
+def runs(ledger: Path) -> "Counter[int]":
+    """How often each job has run, by the ledger."""
+    lines = ledger.read_text().splitlines() if ledger.exists() else []
+    return Counter(int(line.split()[0]) for line in lines)
+
+
+def all_over(connection: "psycopg.Connection[Any]", jobs: Sequence[int]) -> dict[str, int]:
+    """Wait until all of these many jobs are over; returns how many ended how."""
+
+    def outcomes() -> dict[str, int]:
+        rows = connection.execute(
+            "SELECT state::text, count(*) FROM wsup.outcome WHERE job = ANY (%s) GROUP BY 1",
+            [list(jobs)],
+        )
+        return dict(rows.fetchall())
+
+    until(lambda: sum(outcomes().values()) == len(jobs), f"{len(jobs)} jobs are over")
+    return outcomes()

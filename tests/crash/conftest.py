@@ -5,11 +5,27 @@ from pathlib import Path
 
 import pytest
 from running import Supervisor
+from servers import OwnServer
 
 Start = Callable[..., Supervisor]
 
 APP = Path(__file__).with_name("app_under_test.py")
 HOSTILE = Path(__file__).with_name("hostile.py")
+
+
+@pytest.fixture(scope="session")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
+    """A server for tests that stop it; each leaves it running."""
+    server = OwnServer(tmp_path_factory.mktemp("own"))
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def own_database(own_server: OwnServer, request: pytest.FixtureRequest) -> str:
+    """The DSN of a fresh, migrated database on that server."""
+    return own_server.make_database(f"wsup_test_{abs(hash(request.node.nodeid))}")
 
 
 @pytest.fixture

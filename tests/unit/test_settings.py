@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from wsup.config.database import direct_dsn
 from wsup.config.errors import ConfigError
 from wsup.config.loading import explain, load
 from wsup.config.settings import Settings, keys
@@ -154,3 +155,19 @@ def test_the_example_shows_every_key_with_its_default() -> None:
     assert load(
         {"app": "", "database": ""},
     ) == Settings(database="", run_dir=".wsup")
+
+
+def test_the_direct_connection_is_the_databases_unless_it_is_named_or_off() -> None:
+    assert direct_dsn(load({}).listen, "dbname=a") == "dbname=a"
+    assert direct_dsn(load({"listen": "host=b"}).listen, "dbname=a") == "host=b"
+    assert direct_dsn(load({}, env={"WSUP_LISTEN": "off"}).listen, "dbname=a") is None
+    with pytest.raises(ConfigError) as caught:
+        direct_dsn(f"postgresql+x://u:{SECRET}@host/a", "")
+    assert str(caught.value).startswith("listen = postgresql+x://u")
+    assert SECRET not in str(caught.value)
+
+
+def test_the_direct_connections_password_is_not_shown() -> None:
+    explained = {e.key: e.value for e in explain({"listen": f"postgresql://u:{SECRET}@h/a"})}
+    assert SECRET not in str(explained["listen"])
+    assert "postgresql://u" in str(explained["listen"])
