@@ -25,7 +25,7 @@ ATTENTION = signal.SIGRTMIN + 1
 #: Asks a subworker to write down the stacks of its threads (see `Member.stacks`).
 STACKS = signal.SIGRTMIN + 2
 
-#: Seconds from which on a job is followed by the whole look, which takes some 5 µs. Shorter ones
+#: Seconds from which on a job is followed by the whole look, which takes some 10 µs. Shorter ones
 #: share it with those that run within the same few milliseconds: what they can break in so short
 #: a time (the signals' handlers, the working directory, a running loop) is looked at after each.
 LONG_ENOUGH = 0.0001
@@ -34,7 +34,7 @@ ASYNC_PAUSE = 0.005
 
 _STANDARD = (0, 1, 2)
 _SIGNALS = (signal.SIGALRM, ATTENTION, STACKS)
-_LIMITS = ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_NOFILE")
+_LIMITS = (resource.RLIMIT_AS, resource.RLIMIT_DATA, resource.RLIMIT_NOFILE)
 
 
 class Trust:
@@ -115,7 +115,7 @@ def _file(fd: int) -> tuple[int, int] | None:
 
 
 def _limits() -> list[tuple[int, int]]:
-    return [resource.getrlimit(getattr(resource, name)) for name in _LIMITS]
+    return [resource.getrlimit(limit) for limit in _LIMITS]
 
 
 def _name(signum: int) -> str:
