@@ -48,7 +48,13 @@ async def _drain(dsn: str) -> float:
     source = PostgresSource(dsn)
     await source.connect()
     await source.register(
-        host="bench", pid=os.getpid(), version="0", queues=QUEUES, subworkers=0, lease=30.0
+        host="bench",
+        pid=os.getpid(),
+        version="0",
+        queues=QUEUES,
+        subworkers=0,
+        lease=30.0,
+        direct=False,
     )
     try:
         started = time.perf_counter()

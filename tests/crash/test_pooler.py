@@ -1,6 +1,5 @@
 """PgBouncer in transaction mode between a supervisor and its database."""
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 from running import Supervisor, all_over, enqueue, enqueue_counts, finished, runs, until
 
 pytestmark = pytest.mark.skipif(
-    PROGRAM is None and "CI" not in os.environ,
+    PROGRAM is None,
     reason="PgBouncer is not installed: apt-get install pgbouncer",
 )
 Connection = psycopg.Connection[Any]

@@ -14,6 +14,14 @@ from running import Supervisor, enqueue, finished, state, until
 Connection = psycopg.Connection[Any]
 
 
+def count_statements(connection: Connection) -> None:
+    """Have the server count what it is asked, or skip the test."""
+    try:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    except psycopg.errors.FeatureNotSupported:
+        pytest.skip("this PostgreSQL was built without pg_stat_statements")
+
+
 def asleep(connection: Connection) -> bool:
     row = connection.execute("SELECT count(*) FROM wsup.sleeper").fetchone()
     return row == (1,)
@@ -62,10 +70,7 @@ def test_an_idle_supervisor_is_silent(
     make_supervisor: Callable[..., Supervisor], connection: Connection, database: str
 ) -> None:
     """Under 30 statements a minute: counted over some seconds by the server's own statistics."""
-    try:
-        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-    except psycopg.errors.FeatureNotSupported:
-        pytest.skip("this PostgreSQL was built without pg_stat_statements")
+    count_statements(connection)
     make_supervisor("--subworkers", "2").start()
     finished(connection, enqueue(connection, "noop"))
     until(lambda: asleep(connection))
@@ -87,7 +92,7 @@ def test_nothing_is_asked_while_every_subworker_has_work(
     make_supervisor: Callable[..., Supervisor], connection: Connection, tmp_path: Path
 ) -> None:
     """Demand drives the pull, not a timer. (What an async task could run beside is asked for.)"""
-    connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    count_statements(connection)
     make_supervisor("--subworkers", "1").start()
     started, go = tmp_path / "started", tmp_path / "go"
     long = enqueue(connection, "wait_for_file", path=str(go), started=str(started))
@@ -104,7 +109,8 @@ def test_nothing_is_asked_while_every_subworker_has_work(
 
     before = pulls()
     assert before > 0
-    ready = [enqueue(connection, "noop") for _ in range(20)]
+    with connection.transaction():
+        ready = [enqueue(connection, "noop") for _ in range(20)]
     time.sleep(1)  # what is measured is that nothing happens
     assert pulls() - before <= 3
     go.touch()

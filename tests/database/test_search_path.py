@@ -171,7 +171,7 @@ def test_a_supervisor_is_not_misled(trapped: Callable[[str], str], connection: C
 
     async def work(source: PostgresSource) -> None:
         row = {"host": "h", "pid": 1, "version": "1", "queues": ["default"]}
-        await source.register(**row, subworkers=1, lease=30)
+        await source.register(**row, subworkers=1, lease=30, direct=True)
         await source.sleep(["default"], 5)
         turn = await source.turn([], Pull(["default"], 10, True), promote=10)
         assert len(turn.rows) == 4

@@ -20,7 +20,14 @@ EARLIER = {
     "rescue": (),
     "beat": (),
 }
-_ROW = {"host": "model", "pid": os.getpid(), "version": "0", "subworkers": 1, "lease": 10.0}
+_ROW = {
+    "host": "model",
+    "pid": os.getpid(),
+    "version": "0",
+    "subworkers": 1,
+    "lease": 10.0,
+    "direct": True,
+}
 
 
 def ending(row: Row, how: str, retries: int) -> Entry:

@@ -1,7 +1,7 @@
 """How fast a supervisor comes back, against how fast others may take it for dead."""
 
-from wsup.supervisor.liveness import FREE_SECONDS, WITNESS_SECONDS
 from wsup.supervisor.link import RECONNECT_LAST
+from wsup.supervisor.liveness import FREE_SECONDS, WITNESS_SECONDS
 
 
 def test_who_waits_for_the_next_try_is_not_buried_meanwhile() -> None:
