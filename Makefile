@@ -7,6 +7,8 @@ BIN     = $(VENV)/bin
 SOAK_MINUTES ?= 10
 STAMP   = $(VENV)/.installed
 LINKS   = build/typing/wsup
+# More than there are cores: most of the tests wait for something to happen.
+PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types layers links suite model test-matrix bench-floor soak clean
@@ -20,7 +22,7 @@ demo: $(STAMP) ## Install into .venv and run a real job for every file of the st
 test: lint types layers suite ## Everything that must be green: lint, format, types, layers, tests
 
 suite: $(STAMP) ## The tests alone; ARGS="-k ring" to choose
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(PROCESSES) --dist worksteal $(ARGS)
 
 test-matrix: $(STAMP) ## The suite on PostgreSQL 15, 16, 17 and 18
 	$(BIN)/python tests/matrix.py $(ARGS)

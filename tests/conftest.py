@@ -19,7 +19,8 @@ from wsup.sql.migrate import migrate
 EXTERNAL = "WSUP_TEST_SERVER"
 #: The folder of another PostgreSQL's programs, to make the server with.
 PROGRAMS = "WSUP_TEST_PROGRAMS"
-TEMPLATE = "wsup_test_template"
+#: Its pid: several processes may share a server.
+TEMPLATE = f"wsup_test_template_{os.getpid()}"
 _numbers = count(1)
 
 
@@ -46,12 +47,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def template(server: str) -> str:
+def template(server: str) -> Iterator[str]:
     """The name of a migrated database, to be copied."""
     _recreate(server, TEMPLATE)
     with psycopg.connect(make_conninfo(server, dbname=TEMPLATE), autocommit=True) as connection:
         migrate(connection)
-    return TEMPLATE
+    yield TEMPLATE
+    _drop(server, TEMPLATE)
 
 
 @pytest.fixture

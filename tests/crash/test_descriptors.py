@@ -1,7 +1,8 @@
 """Who holds what: shared memory and its bells are a subworker's own, and nobody else's."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,17 @@ def child() -> list[str]:
 """
 
 
+def descriptors(pid: int) -> Iterator[tuple[Path, str]]:
+    """Each descriptor of a process, and where it leads; it may close one at any moment."""
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            yield link, str(link.readlink())
+
+
 def memory_of(pid: int) -> set[str]:
     """The pieces of shared memory and the bells that a process holds or has mapped."""
     held = set()
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        target = str(link.readlink())
+    for link, target in descriptors(pid):
         if target.startswith("/memfd:"):
             held.add(f"memory {link.stat().st_ino}")
         elif target == "anon_inode:[eventfd]":
@@ -47,8 +54,8 @@ def memory_of(pid: int) -> set[str]:
 
 def others(pid: int) -> list[str]:
     """Every other descriptor of a process that leads somewhere."""
-    links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
-    return [link for link in links if not link.startswith(("/memfd:wsup", "anon_inode:[eventfd]"))]
+    ours = ("/memfd:wsup", "anon_inode:[eventfd]")
+    return [target for _, target in descriptors(pid) if not target.startswith(ours)]
 
 
 def assert_apart(pids: list[int]) -> None:
