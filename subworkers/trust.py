@@ -28,7 +28,7 @@ STACKS = signal.SIGRTMIN + 2
 #: Seconds from which on a job is followed by the whole look, which takes some 10 µs. Shorter ones
 #: share it with those that run within the same few milliseconds: what they can break in so short
 #: a time (the signals' handlers, the working directory, a running loop) is looked at after each.
-LONG_ENOUGH = 0.0001
+LONG_ENOUGH = 0.001
 #: Seconds between two whole looks where async jobs end, many at a time.
 ASYNC_PAUSE = 0.005
 
