@@ -25,10 +25,10 @@ ATTENTION = signal.SIGRTMIN + 1
 #: Asks a subworker to write down the stacks of its threads (see `Member.stacks`).
 STACKS = signal.SIGRTMIN + 2
 
-#: Seconds from which on a job is followed by the whole look, which takes some 10 µs. Shorter ones
+#: Seconds from which on a job is followed by the whole look, which takes some 15 µs. Shorter ones
 #: share it with those that run within the same few milliseconds: what they can break in so short
 #: a time (the signals' handlers, the working directory, a running loop) is looked at after each.
-LONG_ENOUGH = 0.001
+LONG_ENOUGH = 0.0001
 #: Seconds between two whole looks where async jobs end, many at a time.
 ASYNC_PAUSE = 0.005
 
