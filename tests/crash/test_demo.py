@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -82,11 +83,18 @@ SOURCE = dedent('''
 
 
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+def temporary() -> Iterator[Path]:
+    """A short path, because a socket must be reached below it: such a path has 107 bytes at most."""
+    folder = Path(tempfile.mkdtemp(prefix="wsup-"))
+    yield folder
+    folder.rmdir()  # is refused if anything was left
+
+
+@pytest.fixture
+def demo(tmp_path: Path, temporary: Path) -> Iterator["subprocess.Popen[str]"]:
     """The demo in an empty folder, which must be left empty, below the launcher."""
-    here, temporary = tmp_path / "here", tmp_path / "temporary"
+    here = tmp_path / "here"
     here.mkdir()
-    temporary.mkdir()
     with subprocess.Popen(
         [sys.executable, "-c", LAUNCHER, sys.executable, "-m", "wsup", "demo"],
         cwd=here,
@@ -102,7 +110,6 @@ def demo(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
     assert list(here.iterdir()) == []
-    assert list(temporary.iterdir()) == []
 
 
 def read_until(process: "subprocess.Popen[str]", text: str) -> None:
@@ -154,10 +161,10 @@ def test_ctrl_c_ends_it_and_all_that_it_started(demo: "subprocess.Popen[str]") -
 
 
 def test_a_dead_supervisor_is_told_with_its_log(
-    demo: "subprocess.Popen[str]", tmp_path: Path
+    demo: "subprocess.Popen[str]", temporary: Path
 ) -> None:
     read_until(demo, "subworkers is ready")
-    (pid_file,) = tmp_path.glob("temporary/*/wsup.pid")
+    (pid_file,) = temporary.glob("*/wsup.pid")
     server = EmbeddedServer(pid_file.parent)
     assert server.running()
     os.kill(json.loads(pid_file.read_text())["pid"], signal.SIGKILL)

@@ -51,7 +51,7 @@ def test_a_failover_to_a_synchronous_standby(
         until(lambda: len(runs(ledger)) > MANY / 10)
         primary.end(IMMEDIATE)
     assert len(runs(ledger)) < MANY
-    supervisor.wait_for("session is read-only")  # nobody is a primary for now
+    supervisor.wait_for("can't connect")  # nobody is a primary for now
     with standby.connect() as connection:
         connection.execute("SELECT pg_promote()")
         connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
