@@ -84,7 +84,7 @@ SOURCE = dedent('''
 
 @pytest.fixture
 def temporary() -> Iterator[Path]:
-    """A short path, because a socket must be reached below it: such a path has 107 bytes at most."""
+    """A short path: a socket must be reached below it, whose path has 107 bytes at most."""
     folder = Path(tempfile.mkdtemp(prefix="wsup-"))
     yield folder
     folder.rmdir()  # is refused if anything was left
