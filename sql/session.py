@@ -24,6 +24,8 @@ class Session:
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._backend: Backend | None = None
         self._pooled = False
+        #: Why there is no connection, if there is none.
+        self.loss = "not connected"
         #: Held by the statement or turn that is under way.
         self._lock = asyncio.Lock()
 
@@ -81,14 +83,19 @@ class Session:
         async with self._lock:
             connection = self._connection
             if connection is None or connection.closed:
-                raise SourceLost("not connected")
-            with time_limit(connection, self._seconds):
-                try:
-                    yield connection
-                except psycopg.Error:
-                    if not connection.closed:
-                        await connection.rollback()
-                    raise
+                raise SourceLost(self.loss)
+            try:
+                with time_limit(connection, self._seconds):
+                    try:
+                        yield connection
+                    except psycopg.Error:
+                        if not connection.closed:
+                            await connection.rollback()
+                        raise
+            except (psycopg.Error, SourceLost) as error:
+                if connection.closed:
+                    self.loss = one_line(error)
+                raise
 
     async def row(self, name: str, parameters: Parameters) -> Any:
         """Run one statement by itself; returns its first row. Raises SourceLost."""
@@ -110,5 +117,9 @@ class Session:
 
 def lost(error: psycopg.Error) -> SourceLost:
     """An error of the connection's, or of the moment, in one line."""
+    return SourceLost(one_line(error))
+
+
+def one_line(error: Exception) -> str:
     text = str(error).strip().splitlines()
-    return SourceLost(text[0] if text else type(error).__name__)
+    return text[0] if text else type(error).__name__

@@ -36,6 +36,11 @@ class PostgresSource:
     def connected(self) -> bool:
         return self._session.connected
 
+    @property
+    def loss(self) -> str:
+        """Why there is no connection, if there is none."""
+        return self._session.loss
+
     async def connect(self) -> None:
         """(Re)connect. Raises DatabaseError, SourceLost."""
         await self._session.connect()

@@ -103,7 +103,7 @@ class Link:
     async def reconnected(self, seconds: float) -> None:
         """Wait so long for the connection to be back, if it is lost."""
         if not self._supervisor.source.connected:
-            self.lost("not connected")
+            self.lost(self._supervisor.source.loss)
         if self._reconnecting is not None:
             await asyncio.wait((self._reconnecting,), timeout=seconds)
 
@@ -138,7 +138,7 @@ class Link:
             if self._reconnecting.done():
                 self._reconnecting.result()  # raises a fault of our own
         elif not supervisor.source.connected:
-            self.lost("not connected")
+            self.lost(supervisor.source.loss)
         elif listener.direct and not listener.connected:
             self.lost("the listener is not connected")
         return self._reconnecting is None

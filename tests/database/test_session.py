@@ -12,6 +12,7 @@ import uvloop
 from relay import Relay
 from running import PATIENCE
 
+from wsup.sql.answers import SourceLost
 from wsup.sql.session import Session
 
 #: Seconds that the server takes for each answer while a connection is made.
@@ -59,6 +60,22 @@ def test_a_statement_under_way_does_not_disturb_the_next_connection(relay: Relay
     ((seconds, asking),) = done
     assert seconds < SOON
     assert isinstance(asking.exception(), psycopg.OperationalError)
+
+
+def test_why_a_connection_was_lost_is_remembered(relay: Relay) -> None:
+    """Who met the loss may keep it to itself."""
+
+    async def lose() -> None:
+        session = Session(relay.dsn, statement_seconds=0.2)
+        await session.connect()
+        for _ in range(2):
+            with pytest.raises(SourceLost, match=r"no answer within 0\.2 s"):
+                async with session.statement() as connection:
+                    await connection.execute("SELECT pg_sleep(60)")
+        assert session.loss == "no answer within 0.2 s"
+        await session.close()
+
+    asyncio.run(lose())
 
 
 def _slowly(data: bytes) -> bytes:
