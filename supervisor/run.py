@@ -121,8 +121,8 @@ class Run:
             Path(settings.run_dir) / "wsup.sock",
             {
                 "status": lambda: {"ok": True, "status": self._supervisor.status()},
-                "pause": lambda: self._pause(paused=True),
-                "resume": lambda: self._pause(paused=False),
+                "pause": self._pause,
+                "resume": self._resume,
                 "reload": self.reload,
                 "stop": self._stop_verb,
             },
@@ -187,13 +187,22 @@ class Run:
             supervisor.wake()
             return {"ok": True, "generation": generation, "subworkers": supervisor.pool.size}
 
-    def _pause(self, *, paused: bool) -> Reply:
-        self._supervisor.set_paused(paused)
-        log.info("paused: no more jobs are pulled" if paused else "resumed")
-        return {"ok": True, "state": "paused" if paused else "running"}
+    async def _pause(self) -> Reply:
+        """Said once it is true: a pull may be under way."""
+        supervisor = self._supervisor
+        supervisor.set_paused(True)
+        async with supervisor.turns.quiet:
+            if supervisor.paused:
+                log.info("paused: no more jobs are pulled")
+        return {"ok": True, "state": supervisor.state}
+
+    async def _resume(self) -> Reply:
+        self._supervisor.set_paused(False)
+        log.info("resumed")
+        return {"ok": True, "state": self._supervisor.state}
 
     def _toggle_pause(self) -> None:
-        self._pause(paused=not self._supervisor.paused)
+        self._spawn(self._resume() if self._supervisor.paused else self._pause())
 
     def _resize(self, by: int) -> None:
         pool = self._supervisor.pool

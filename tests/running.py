@@ -141,6 +141,11 @@ def state(connection: "psycopg.Connection[Any]", job: int) -> str | None:
     return None if row[0] is None else str(row[0])
 
 
+def sleepers(connection: "psycopg.Connection[Any]") -> int:
+    """How many supervisors want to be called: they have looked, and found nothing to pull."""
+    return connection.execute("SELECT FROM wsup.sleeper").rowcount
+
+
 def finished(
     connection: "psycopg.Connection[Any]", *jobs: int, patience: float = PATIENCE
 ) -> list[str | None]:

@@ -12,7 +12,17 @@ from typing import Any
 import psycopg
 import pytest
 from relay import Relay
-from running import PATIENCE, Supervisor, all_over, enqueue, enqueue_counts, finished, runs, until
+from running import (
+    PATIENCE,
+    Supervisor,
+    all_over,
+    enqueue,
+    enqueue_counts,
+    finished,
+    runs,
+    sleepers,
+    until,
+)
 from servers import OwnServer
 
 Connection = psycopg.Connection[Any]
@@ -90,7 +100,7 @@ def test_the_reply_to_a_pull_of_the_listener_is_lost(
 ) -> None:
     supervisor = make_supervisor("--subworkers", "2", database=relay.dsn).start()
     ledger = tmp_path / "ledger"
-    until(lambda: asleep(connection))
+    until(lambda: sleepers(connection))
     relay.change = cut = Cut(str(ledger).encode(), times=1)
     jobs = enqueue_counts(connection, ledger, 5)
     assert all_over(connection, jobs) == {"succeeded": len(jobs)}
@@ -110,7 +120,7 @@ def test_a_pull_that_is_still_under_way_is_not_taken_for_lost(
         "SELECT pg_terminate_backend(%s, 5000)", [backend(connection, "wsup listener")]
     )
     supervisor.wait_for("connected again")
-    until(lambda: asleep(connection))
+    until(lambda: sleepers(connection))
     held, released = threading.Event(), threading.Event()
 
     def late(data: bytes) -> bytes:
@@ -143,7 +153,7 @@ def test_a_server_whose_answer_never_comes(
 ) -> None:
     supervisor = make_supervisor("--statement-timeout", "1", database=relay.dsn).start()
     ledger = tmp_path / "ledger"
-    until(lambda: asleep(connection))
+    until(lambda: sleepers(connection))
     relay.change = hold = Hold(COMMITTED if whose == "turn" else str(ledger).encode())
     try:
         jobs = enqueue_counts(connection, ledger, 5)
@@ -166,7 +176,7 @@ def test_a_server_process_that_hangs(
     supervisor = make_supervisor(*flags, database=own_database).start()
     ledger = tmp_path / "ledger"
     with psycopg.connect(own_database, autocommit=True) as connection:
-        until(lambda: asleep(connection))
+        until(lambda: sleepers(connection))
         pid = backend(connection, name)
         os.kill(pid, signal.SIGSTOP)
         try:
@@ -212,11 +222,6 @@ def up_to_the_end_of_the_statement(data: bytes) -> bytes:
         end += 1 + int.from_bytes(data[end + 1 : end + 5], "big")
         seen = seen or SEEN in data[start:end]
     return data[: end + 1 + int.from_bytes(data[end + 1 : end + 5], "big")]
-
-
-def asleep(connection: Connection) -> bool:
-    row = connection.execute("SELECT count(*) FROM wsup.sleeper").fetchone()
-    return row == (1,)
 
 
 def beats(connection: Connection) -> int:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from pooler import PROGRAM, Pooler
 from psycopg.conninfo import make_conninfo
-from running import Supervisor, all_over, enqueue, enqueue_counts, finished, runs, until
+from running import Supervisor, all_over, enqueue, enqueue_counts, finished, runs, sleepers, until
 
 pytestmark = pytest.mark.skipif(
     PROGRAM is None,
@@ -33,10 +33,6 @@ def pooler(database: str) -> Iterator[Pooler]:
     pooler.remove()
 
 
-def asleep(connection: Connection) -> bool:
-    return connection.execute("SELECT FROM wsup.sleeper").rowcount == 1
-
-
 def test_all_but_the_listener_goes_through_the_pooler(
     make_supervisor: MakeSupervisor,
     pooler: Pooler,
@@ -50,7 +46,7 @@ def test_all_but_the_listener_goes_through_the_pooler(
     ledger = tmp_path / "ledger"
     jobs = enqueue_counts(connection, ledger, 2000)
     assert all_over(connection, jobs) == {"succeeded": len(jobs)}
-    until(lambda: asleep(connection))
+    until(lambda: sleepers(connection))
     assert finished(connection, enqueue(connection, "noop"), patience=10) == ["succeeded"]
     query = "SELECT FROM pg_stat_activity WHERE datname = current_database()"
     assert connection.execute(query + " AND application_name = 'direct'").rowcount == 1
@@ -72,7 +68,7 @@ def test_without_a_listener_jobs_are_found_by_polling(
     assert set(runs(ledger).values()) == {1}
     # A lock would stay with whatever connection of the pooler's it was taken on.
     assert connection.execute(LOCKS).rowcount == 0
-    assert not asleep(connection)  # writers needn't call who can't hear
+    assert not sleepers(connection)  # writers needn't call who can't hear
     number = supervisor.status()["supervisor"]
     peers = connection.execute("SELECT id, connected FROM wsup.peers(0)").fetchall()
     assert peers == [(number, True)]  # so only its lease may end

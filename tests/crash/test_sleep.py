@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from running import Supervisor, enqueue, finished, state, until
+from running import Supervisor, enqueue, finished, sleepers, state, until
 
 Connection = psycopg.Connection[Any]
 
@@ -20,11 +20,6 @@ def count_statements(connection: Connection) -> None:
         connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
     except psycopg.errors.FeatureNotSupported:
         pytest.skip("this PostgreSQL was built without pg_stat_statements")
-
-
-def asleep(connection: Connection) -> bool:
-    row = connection.execute("SELECT count(*) FROM wsup.sleeper").fetchone()
-    return row == (1,)
 
 
 def test_a_job_of_a_transaction_that_was_open_before_is_found(
@@ -46,12 +41,12 @@ def test_a_job_of_a_transaction_that_was_open_before_is_found(
         ]
     until(started.exists)
     assert supervisor.status()["queued"] < 300
-    assert not asleep(connection)
+    assert not sleepers(connection)
     with psycopg.connect(database) as writer:
         job = enqueue(writer, "noop")
         go.touch()
         finished(connection, *busy)
-        until(lambda: asleep(connection))
+        until(lambda: sleepers(connection))
         writer.commit()
     assert finished(connection, job, patience=5) == ["succeeded"]
 
@@ -73,7 +68,7 @@ def test_an_idle_supervisor_is_silent(
     count_statements(connection)
     make_supervisor("--subworkers", "2").start()
     finished(connection, enqueue(connection, "noop"))
-    until(lambda: asleep(connection))
+    until(lambda: sleepers(connection))
 
     def calls() -> int:
         row = connection.execute(
@@ -97,7 +92,7 @@ def test_nothing_is_asked_while_every_subworker_has_work(
     started, go = tmp_path / "started", tmp_path / "go"
     long = enqueue(connection, "wait_for_file", path=str(go), started=str(started))
     until(started.exists)
-    until(lambda: asleep(connection))
+    until(lambda: sleepers(connection))
 
     def pulls() -> int:
         row = connection.execute(
@@ -145,7 +140,7 @@ def test_a_call_for_a_waiting_job_is_not_taken_for_one_of_a_ready_job(
 ) -> None:
     """One transaction makes both, and the server sends equal calls once."""
     make_supervisor("--subworkers", "1", "--poll", "60").start()
-    until(lambda: asleep(connection))
+    until(lambda: sleepers(connection))
     with psycopg.connect(database) as writer:
         ready = enqueue(writer, "noop")
         row = writer.execute("SELECT wsup.enqueue('noop', delay => interval '0.3 s')").fetchone()

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 from relay import Relay
-from running import PATIENCE, Supervisor, enqueue, finished, until
+from running import PATIENCE, Supervisor, enqueue, finished, sleepers, until
 
 from wsup.supervisor.liveness import WITNESS_SECONDS
 
@@ -71,11 +71,6 @@ def beats(connection: Connection, supervisor: int) -> int:
     row = connection.execute(
         "SELECT beat FROM wsup.supervisor WHERE id = %s", [supervisor]
     ).fetchone()
-    return int(row[0]) if row else 0
-
-
-def sleepers(connection: Connection) -> int:
-    row = connection.execute("SELECT count(*) FROM wsup.sleeper").fetchone()
     return int(row[0]) if row else 0
 
 
