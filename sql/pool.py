@@ -146,18 +146,18 @@ class Pool:
         connection = connect(self._resolved())
         try:
             mind_pooler(connection, steps.perform(connection, Ask("backend_pid")))
-        except psycopg.Error as error:
+        except BaseException as error:
             connection.close()
-            raise explain(error) from error
+            raise explain(error) if isinstance(error, psycopg.Error) else error
         return connection
 
     async def _aopen(self) -> psycopg.AsyncConnection[Any]:
         connection = await aconnect(self._resolved())
         try:
             mind_pooler(connection, await steps.aperform(connection, Ask("backend_pid")))
-        except psycopg.Error as error:
+        except BaseException as error:  # who waits for it may be cancelled
             await connection.close()
-            raise explain(error) from error
+            raise explain(error) if isinstance(error, psycopg.Error) else error
         return connection
 
     def _loop_shelf(self) -> LoopShelf:

@@ -1,6 +1,7 @@
 """An app's own connections: when they break, are inherited, or lead through a pooler."""
 
 import asyncio
+import gc
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -203,6 +204,34 @@ def test_a_look_is_repeated(relay: Relay) -> None:
     relay.change = lambda data: None
     with pytest.raises(DatabaseError):
         job.status()
+    app.close()
+
+
+def test_a_wait_cancelled_while_connecting_leaves_nothing_open(relay: Relay) -> None:
+    """The connection is made, but not yet known to be of use."""
+    app, noop = make_noop(make_conninfo(relay.dsn, application_name="client"))
+    held, released = threading.Event(), threading.Event()
+
+    def hold(data: bytes) -> bytes:
+        if b"pg_backend_pid" in data:
+            held.set()
+            released.wait()
+        return data
+
+    async def enqueue() -> None:
+        enqueueing = asyncio.create_task(noop.aenqueue())
+        await asyncio.to_thread(held.wait)
+        enqueueing.cancel()
+        asyncio.get_running_loop().call_soon(released.set)
+        await asyncio.wait((enqueueing,))
+        assert enqueueing.cancelled()
+
+    relay.change = hold
+    try:
+        asyncio.run(enqueue())
+    finally:
+        released.set()
+    gc.collect()  # an open connection that nobody holds any more is an error
     app.close()
 
 
