@@ -55,10 +55,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, le=10_000, description="How many async jobs run at once in a subworker.")
     ] = 100
 
-    #: From 500 on a turn's fixed cost no longer shows; a bigger batch is only taken away from
-    #: other hosts.
+    #: What the statements of a turn cost no longer shows from 500 on, but what goes on around it
+    #: does: each turn wakes every process once. A big batch is only pulled where it is soon done.
     batch: Annotated[int, Meta(ge=1, le=5000, description="The most jobs pulled in one turn.")] = (
-        500
+        2000
     )
 
     #: Rows alone don't bound a turn: 5,000 jobs of 1 MiB would be 5 GiB in the supervisor.
