@@ -109,7 +109,13 @@ class Session:
         try:
             async with self.statement() as connection:
                 cursor = connection.cursor(row_factory=tuple_row)
-                await cursor.execute(statement(name), parameters)
+                if self.read_committed:
+                    await cursor.execute(statement(name), parameters)
+                else:
+                    async with connection.pipeline():
+                        await connection.execute(statement("begin"))
+                        await cursor.execute(statement(name), parameters)
+                        await connection.execute(statement("commit"))
                 return [make(row) for row in await cursor.fetchall()] if cursor.description else []
         except psycopg.Error as error:
             raise lost(error) from error
