@@ -1,6 +1,8 @@
-"""A supervisor that was taken for dead while it could not be reached comes back as another one."""
+"""Who was taken for dead comes back as another one; who has just come back buries nobody."""
 
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,8 @@ import psycopg
 import pytest
 from relay import Relay
 from running import Supervisor, enqueue, finished, until
+
+from wsup.supervisor.liveness import WITNESS_SECONDS
 
 Connection = psycopg.Connection[Any]
 
@@ -48,3 +52,44 @@ def test_nothing_is_pulled_in_the_name_of_the_dead(
     go.touch()
     assert finished(connection, *jobs) == ["succeeded"] * len(jobs)
     assert len(started.read_text().splitlines()) == len(jobs)
+
+
+#: The number of a supervisor that is only a claim and a lock.
+OTHER = 1000
+
+
+def test_who_has_just_come_back_buries_nobody(
+    make_supervisor: Callable[..., Supervisor], connection: Connection, database: str
+) -> None:
+    """A restart of the server takes everybody's lock, and somebody is the first one back."""
+    supervisor = make_supervisor("--subworkers", "1", "--poll", "1").start()
+    with closing(as_other(database)):
+        connection.execute("SELECT wsup.enqueue('noop', queue => 'of the other one')")
+        connection.execute("SELECT wsup.pull(%s, '{of the other one}', 1)", [OTHER])
+        until(lambda: supervisor.status()["uptime"] > WITNESS_SECONDS + 1)
+        began = time.monotonic()
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    supervisor.wait_for("connected again")
+    before = beats(connection)
+    until(lambda: beats(connection) >= before + 4, "it has seen for a while that the lock is free")
+    with closing(as_other(database)):
+        if time.monotonic() - began > WITNESS_SECONDS:
+            pytest.skip("the machine is too busy: the other one has taken too long to come back")
+        assert "is dead" not in supervisor.log
+        assert connection.execute("SELECT supervisor FROM wsup.claim").fetchall() == [(OTHER,)]
+    supervisor.wait_for(f"supervisor {OTHER} is dead: 1 of its jobs")  # it doesn't come again
+
+
+def as_other(database: str) -> Connection:
+    """The session in which that supervisor holds its lock."""
+    session = psycopg.connect(database, autocommit=True)
+    session.execute("SELECT pg_advisory_lock_shared(2004055408, %s)", [OTHER])
+    return session
+
+
+def beats(connection: Connection) -> int:
+    row = connection.execute("SELECT beat FROM wsup.supervisor").fetchone()
+    return int(row[0]) if row else 0

@@ -72,13 +72,25 @@ def test_subworkers_are_the_supervisors_children(
     assert found["imported_by"] not in (found["pid"], supervisor.pid)  # the template did
 
 
+def test_none_of_them_has_anything_in_dev_shm(
+    supervisor: Supervisor, connection: Connection
+) -> None:
+    """So nothing can be left there, whatever dies."""
+    template = where(connection)["imported_by"]
+    for pid in [supervisor.pid, template, *supervisor.subworker_pids()]:
+        maps = Path(f"/proc/{pid}/maps").read_text()
+        held = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+        assert "/dev/shm" not in maps
+        assert not any(target.startswith("/dev/shm") for target in held)
+    # They do share memory: it has no name.
+    assert "/memfd:" in Path(f"/proc/{supervisor.pid}/maps").read_text()
+
+
 def test_nothing_is_left_after_a_stop(supervisor: Supervisor, connection: Connection) -> None:
-    shared_before = set(Path("/dev/shm").iterdir())
     pids = supervisor.subworker_pids()
     finished(connection, *[enqueue(connection, "noop") for _ in range(20)])
     assert supervisor.stop() == 0
     assert not any(alive(pid) for pid in pids)
-    assert set(Path("/dev/shm").iterdir()) <= shared_before
     assert list((supervisor.folder / "run").iterdir()) == []
     left = connection.execute(
         "SELECT (SELECT count(*) FROM wsup.supervisor), (SELECT count(*) FROM wsup.claim),"

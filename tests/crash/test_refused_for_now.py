@@ -9,7 +9,16 @@ from typing import Any
 
 import psycopg
 import pytest
-from running import Supervisor, all_over, enqueue, enqueue_counts, finished, runs, until
+from running import (
+    Supervisor,
+    all_over,
+    enqueue,
+    enqueue_counts,
+    failures,
+    finished,
+    runs,
+    until,
+)
 from servers import OwnServer
 
 Connection = psycopg.Connection[Any]
@@ -143,13 +152,15 @@ def test_a_full_disk_of_the_servers(
     supervisor = make_supervisor("--subworkers", "2", database=database).start()
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("ALTER TABLE wsup.outcome ALTER result SET STORAGE EXTERNAL")
-        job = enqueue(connection, "big", size=1)
-        assert finished(connection, job) == ["succeeded"]
+        # From now on there is room for a failure of this job, should somebody want to note one.
+        small = [enqueue(connection, "big", size=1), enqueue(connection, "fail")]
+        assert finished(connection, *small) == ["succeeded", "failed"]
         space = os.statvfs(small_disk)
         (small_disk / "fill").write_bytes(bytes(space.f_bavail * space.f_frsize - RESULT // 2))
         jobs = [enqueue(connection, "big", size=RESULT)]
         supervisor.wait_for("No space left on device", times=2)
         (small_disk / "fill").unlink()
         assert finished(connection, *jobs) == ["succeeded"]
-        assert connection.execute("SELECT FROM wsup.failure").rowcount == 0
+        assert failures(connection, jobs[0]) == []
+    assert "pulled unheard" not in supervisor.log  # its result was kept, and not made anew
     supervisor.kill()

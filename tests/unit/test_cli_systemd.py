@@ -27,6 +27,8 @@ def test_the_unit_is_filled_in(tmp_path: Path) -> None:
     assert Path(lines["ExecStart"].split()[0]).is_absolute()
     assert lines["TimeoutStopSec"] == "45"
     assert lines["KillMode"] == "mixed"
+    assert lines["OOMPolicy"] == "continue"  # or systemd would stop all for one subworker
+    assert lines["WatchdogSec"] == "90"
 
 
 def test_the_unit_of_another_folder(tmp_path: Path) -> None:
