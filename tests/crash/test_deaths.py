@@ -4,6 +4,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +92,14 @@ def test_a_killed_supervisors_jobs_run_again_after_its_restart(
     ]
     until(lambda: len(lines(started)) == 2)
     supervisor.kill()
+    killed = datetime.now(UTC)
     supervisor.start()
     # Given back by the time that it is ready: it waits for nothing to see that it was dead.
     for job in jobs[:2]:
         assert [f[1:4:2] for f in failures(connection, job)] == [("SupervisorDied", True)]
+    row = connection.execute("SELECT min(failed_at) FROM wsup.failure").fetchone()
+    assert row is not None
+    print(f"its jobs were back after {(row[0] - killed).total_seconds():.2f} s")
     go.touch()
     assert set(finished(connection, *jobs)) == {"succeeded"}
     attempts = "SELECT DISTINCT attempt FROM wsup.outcome"

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from pooler import PROGRAM, Pooler
 from psycopg.conninfo import make_conninfo
+from relay import Relay
 from running import Supervisor, all_over, enqueue, enqueue_counts, finished, runs, sleepers, until
 
 pytestmark = pytest.mark.skipif(
@@ -110,6 +111,29 @@ def test_the_pooler_is_killed_and_comes_back(
     pooler.start()
     assert all_over(connection, jobs) == {"succeeded": len(jobs)}
     assert runs(ledger) == Counter(jobs)
+
+
+def test_the_process_that_served_it_is_left_to_others(
+    make_supervisor: MakeSupervisor, pooler: Pooler, connection: Connection, tmp_path: Path
+) -> None:
+    """Without a pooler it is ended after a lost connection, because it may hold locks; here it may
+    have another client by now."""
+    folder = tmp_path / "relay"
+    folder.mkdir()
+    relay = Relay(pooler.dsn, folder)
+    supervisor = make_supervisor("--listen", "off", database=relay.dsn).start()
+    serving = "SELECT pid FROM pg_stat_activity WHERE application_name = 'wsup supervisor'"
+    (before,) = connection.execute(serving + " AND datname = current_database()").fetchall()
+    relay.change = lambda _data: None  # nothing comes through any more
+    supervisor.wait_for("can't connect to")
+    with psycopg.connect(pooler.dsn) as other:
+        assert other.execute("SELECT pg_backend_pid()").fetchone() == before
+        relay.change = lambda data: data
+        supervisor.wait_for("connected again")
+        assert other.execute("SELECT 1").fetchone() == (1,)
+    assert finished(connection, enqueue(connection, "noop")) == ["succeeded"]
+    assert supervisor.stop() == 0
+    relay.close()
 
 
 def refusal(supervisor: Supervisor) -> str:
