@@ -148,7 +148,9 @@ class Pool:
             mind_pooler(connection, steps.perform(connection, Ask("backend_pid")))
         except BaseException as error:
             connection.close()
-            raise explain(error) if isinstance(error, psycopg.Error) else error
+            if isinstance(error, psycopg.Error):
+                raise explain(error) from error
+            raise
         return connection
 
     async def _aopen(self) -> psycopg.AsyncConnection[Any]:
@@ -157,7 +159,9 @@ class Pool:
             mind_pooler(connection, await steps.aperform(connection, Ask("backend_pid")))
         except BaseException as error:  # who waits for it may be cancelled
             await connection.close()
-            raise explain(error) if isinstance(error, psycopg.Error) else error
+            if isinstance(error, psycopg.Error):
+                raise explain(error) from error
+            raise
         return connection
 
     def _loop_shelf(self) -> LoopShelf:

@@ -28,6 +28,11 @@ def die_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def outlive_parent() -> None:
+    """Take `die_with` back."""
+    _prctl(_PR_SET_PDEATHSIG, 0)
+
+
 def await_adoption(between: int) -> None:
     """Wait until the parent that `fork_twice` has put in between has ended.
 

@@ -20,7 +20,8 @@ from .channel import Channel
 from .context import LONGEST_WAIT
 from .contract import RunnableApp
 from .descriptors import lift
-from .kinship import await_adoption, die_with, fork_twice
+from .families import Families
+from .kinship import await_adoption, die_with, fork_twice, outlive_parent
 from .load import AppNotLoaded, fork_hazards, load_app, note_known_sockets, prepare
 from .memory import Descriptors, SharedMemory
 from .subworker import run_subworker
@@ -58,16 +59,25 @@ class Template:
         return (wire.decode_template_order(message) if message else None), fds
 
     def _fork_on_demand(self, app: RunnableApp, load: wire.Load) -> None:
-        while True:
+        families = Families(self._supervisor)
+        outlive_parent()
+        while families.await_message(self._channel.fileno()):
             order, fds = self._receive()
             if not isinstance(order, wire.Fork):
-                return
+                break
             pid, between = fork_twice()
             if pid == 0:
+                families.close()
                 self._become_subworker(app, load, order.index, fds, between)
+            families.add(pid)
             for fd in fds:
                 os.close(fd)
-            self._channel.send(wire.encode(wire.Forked(order.index, pid)))
+            try:
+                self._channel.send(wire.encode(wire.Forked(order.index, pid)))
+            except OSError:
+                break
+        families.end_with_supervisor()
+        os._exit(0)  # whatever threads and exit handlers the app has
 
     def _become_subworker(
         self, app: RunnableApp, load: wire.Load, index: int, fds: list[int], between: int

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -59,6 +60,12 @@ def wait_for_file(path: str, started: str = "") -> str:
     while not Path(path).exists():
         time.sleep(0.005)
     return "seen"
+
+
+@app.task(name="run_program")
+def run_program(folder: str) -> None:
+    with subprocess.Popen(["sleep", "600"]) as child:
+        Path(folder, str(child.pid)).touch()
 
 
 @app.task(name="wait_async")

@@ -110,6 +110,21 @@ def test_subworkers_die_with_their_supervisor(
     until(lambda: not any(alive(pid) for pid in pids), "the subworkers are gone", 2)
 
 
+def test_what_tasks_have_started_ends_with_the_supervisor(
+    make_supervisor: Callable[..., Supervisor], connection: Connection, tmp_path: Path
+) -> None:
+    """The subworkers die by the kernel's hand; their children must not go on without them."""
+    supervisor = make_supervisor("--subworkers", "2").start()
+    finished(connection, enqueue(connection, "die"))  # and its family is forgotten
+    folder = tmp_path / "pids"
+    folder.mkdir()
+    for _ in range(2):
+        enqueue(connection, "run_program", folder=str(folder))
+    until(lambda: len(list(folder.iterdir())) == 2)
+    supervisor.kill()
+    until(lambda: not any(alive(int(file.name)) for file in folder.iterdir()), "gone, too", 2)
+
+
 def test_a_second_supervisor_is_refused(supervisor: Supervisor) -> None:
     second = Supervisor(supervisor.database, supervisor.folder, "tasks:app").launch()
     assert second.process is not None
