@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from array import array
 from collections import Counter
@@ -11,6 +12,7 @@ import msgspec
 
 from .. import machine
 from ..errors import BenchError
+from ..processes import family_seconds, machine_seconds
 from ..server import WORKER, Server
 from ..statements import statement
 from ..supervisor import Supervisor
@@ -70,6 +72,8 @@ class Measured(NamedTuple):
     #: The fewest jobs that were seen ahead.
     least: int
     counts: Counts
+    #: What others used of the machine's CPU meanwhile, in percent: without reloads, with them.
+    others: tuple[float, float]
     #: Name and value, line by line.
     machine: list[tuple[str, str]]
 
@@ -79,6 +83,8 @@ class Part(NamedTuple):
 
     began: datetime
     ended: datetime
+    #: What others used of the machine's CPU, in percent.
+    others: float
 
 
 def measure(plan: Plan) -> Measured:
@@ -96,6 +102,7 @@ def measure(plan: Plan) -> Measured:
         finally:
             app.close()
         before, reloading, after = (_seconds(connection, part) for part in parts)
+        others = (parts[0].others + parts[2].others) / 2, parts[1].others
         return Measured(
             plan,
             before + after,
@@ -103,6 +110,7 @@ def measure(plan: Plan) -> Measured:
             reloads,
             feeder.least,
             count(feeder.jobs, _ends(connection), executions(books)),
+            others,
             machine.described(server.version(), server.home),
         )
 
@@ -116,7 +124,7 @@ def _run(
         with Feeder(server, database, plan.depth) as feeder:
             time.sleep(plan.warm_up)
             parts = [
-                _part(connection, work)
+                _part(connection, (os.getpid(), server.pid), work)
                 for work in (
                     lambda: time.sleep(plan.undisturbed / 2),
                     lambda: reloads.extend(supervisor.reload() for _ in range(plan.reloads)),
@@ -129,10 +137,13 @@ def _run(
     return parts, reloads, feeder
 
 
-def _part(connection: Connection, work: Callable[[], None]) -> Part:
-    began = _clock(connection)
+def _part(connection: Connection, ours: Sequence[int], work: Callable[[], None]) -> Part:
+    began, busy, used = _clock(connection), machine_seconds(), family_seconds(ours)
     work()
-    return Part(began, _clock(connection))
+    others = machine_seconds() - busy - (family_seconds(ours) - used)
+    ended = _clock(connection)
+    available = (ended - began).total_seconds() * (os.cpu_count() or 1)
+    return Part(began, ended, max(0.0, 100 * others / available))
 
 
 def _clock(connection: Connection) -> datetime:
@@ -143,7 +154,7 @@ def _clock(connection: Connection) -> datetime:
 
 
 def _seconds(connection: Connection, part: Part) -> list[int]:
-    rows = connection.execute(statement("jobs_a_second"), part).fetchall()
+    rows = connection.execute(statement("jobs_a_second"), part[:2]).fetchall()
     if not rows:
         raise BenchError("a part of the run took less than a second")
     return [row[0] for row in rows]
@@ -165,8 +176,7 @@ def count(jobs: Sequence[int], ends: Sequence[tuple[int, bool]], ran: array[int]
     """Compare what was enqueued, what has an outcome, and what was executed."""
     runs, outcomes = Counter(ran), Counter(job for job, _ in ends)
     numbers = {number for number in runs if 0 <= number < len(jobs)}
-    strangers = len(runs) - len(numbers)
     lost = sum(1 for number, job in enumerate(jobs) if number not in runs or job not in outcomes)
     again = sum(runs.values()) - len(numbers) + sum(outcomes.values()) - len(outcomes)
     failed = sum(1 for _, is_good in ends if not is_good)
-    return Counts(len(jobs), len(ran), lost, again + strangers, failed)
+    return Counts(len(jobs), len(ran), lost, again, failed)

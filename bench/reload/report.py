@@ -28,6 +28,7 @@ def ratio(seconds: Sequence[int]) -> float:
 def rows(run: Measured) -> list[tuple[str, str]]:
     """Name and value, line by line."""
     quiet, busy, counts = run.undisturbed, run.reloading, run.counts
+    otherwise, reloading = run.others
     across = min(busy) / median(quiet) if median(quiet) else 0.0
     return [
         ("reloads, one after the other", f"{len(run.reloads)}"),
@@ -41,6 +42,7 @@ def rows(run: Measured) -> list[tuple[str, str]]:
         ("without reloads: jobs in the worst second", f"{min(quiet):,}"),
         ("without reloads: worst / median", f"{ratio(quiet):.2f}"),
         ("worst second while reloading / median second without", f"{across:.2f}"),
+        ("CPU that others used, with / without reloads", f"{reloading:.0f} % / {otherwise:.0f} %"),
         ("fewest jobs seen ahead", f"{run.least:,}"),
         ("jobs enqueued", f"{counts.enqueued:,}"),
         ("executions", f"{counts.executions:,}"),
