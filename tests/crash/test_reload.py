@@ -1,6 +1,7 @@
 """Reloads: under load, one in another, during a stop, with what can't be loaded."""
 
 import json
+import os
 import signal
 import threading
 from collections import Counter
@@ -10,6 +11,8 @@ from typing import Any
 
 import psycopg
 from running import Supervisor, alive, enqueue, finished, runs, state, until
+
+from wsup.supervisor.priority import WARMING_NICE, can_come_back
 
 Connection = psycopg.Connection[Any]
 
@@ -116,6 +119,27 @@ def test_a_reload_that_comes_during_another_follows_it(
     supervisor.wait_for("reloaded: generation 2")
     supervisor.wait_for("reloaded: generation 3")
     assert finished(connection, enqueue(connection, "version")) == ["succeeded"]
+
+
+def test_an_import_steps_back_behind_the_jobs_and_what_it_forks_does_not(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    old = supervisor.subworker_pids()
+    importing, go = slow_import(supervisor, tmp_path)
+    supervisor.send(signal.SIGHUP)
+    until(importing.exists)
+    template = int(importing.read_text())
+    allowed = WARMING_NICE if can_come_back() else 0
+    assert nice(template) == nice(supervisor.pid) + allowed
+    go.touch()
+    supervisor.wait_for("reloaded: generation 2")
+    until(lambda: not set(old) & set(supervisor.subworker_pids()))
+    pids = [template, *supervisor.subworker_pids()]
+    assert [nice(pid) for pid in pids] == [nice(supervisor.pid)] * 3
+
+
+def nice(pid: int) -> int:
+    return os.getpriority(os.PRIO_PROCESS, pid)
 
 
 def test_a_stop_does_not_wait_for_a_reload(
