@@ -11,7 +11,7 @@ LINKS   = build/typing/wsup
 PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers links suite model test-matrix bench-floor soak clean
+.PHONY: help demo test lint types layers links suite model test-matrix bench-floor bench-reload soak clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ layers: $(STAMP) links ## Which package may import which
 
 bench-floor: $(STAMP) ## wsup against PostgreSQL's own speed, in one run (docs/benchmarks.md)
 	$(BIN)/python -m bench
+
+bench-reload: $(STAMP) ## 20 reloads during a run at full speed (docs/reliability.md)
+	$(BIN)/python -m bench.reload
 
 soak: $(STAMP) ## wsup at work while all under it is killed; SOAK_MINUTES=10, ARGS="--seed 2"
 	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m soak $(ARGS)

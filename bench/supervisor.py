@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from .errors import BenchError
 from .processes import children
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
 ROOT = Path(__file__).parents[1]
@@ -23,8 +25,8 @@ SUBWORKERS = 8
 
 #: Seconds to get ready, and to stop.
 PATIENCE = 60.0
-#: Seconds between two looks whether it is ready.
-LOOK_AGAIN = 0.05
+#: Seconds between two looks whether it is ready, and into its log.
+LOOK_AGAIN, READ_AGAIN = 0.05, 0.01
 
 
 def environment() -> dict[str, str]:
@@ -36,12 +38,15 @@ def environment() -> dict[str, str]:
 class Supervisor:
     """`with Supervisor(dsn, folder) as supervisor:` has all of its subworkers ready."""
 
-    def __init__(self, dsn: str, folder: Path) -> None:
+    def __init__(
+        self, dsn: str, folder: Path, *, app: str = APP, variables: Mapping[str, str] | None = None
+    ) -> None:
+        self._environment = environment() | dict(variables or {})
         self._run_dir = folder / "run"
         self._log = folder / "supervisor.log"
         self._folder = folder
         self._command = [
-            sys.executable, "-m", "wsup", "start", "--app", APP, "--subworkers", str(SUBWORKERS),
+            sys.executable, "-m", "wsup", "start", "--app", app, "--subworkers", str(SUBWORKERS),
             "--database", dsn, "--run-dir", str(self._run_dir),
         ]  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
@@ -52,7 +57,7 @@ class Supervisor:
             self._process = subprocess.Popen(
                 self._command,
                 cwd=self._folder,
-                env=environment(),
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -88,6 +93,24 @@ class Supervisor:
 
     def resume(self) -> None:
         ask(self._run_dir, "resume")
+
+    def reload(self) -> float:
+        """Send SIGHUP and wait until its log says that this is over; returns the seconds."""
+        assert self._process is not None
+        before = self._reloads()
+        started = time.monotonic()
+        self._process.send_signal(signal.SIGHUP)
+        while self._reloads() == before:
+            if self._process.poll() is not None or time.monotonic() > started + PATIENCE:
+                raise BenchError(f"a reload has not come to its end:\n{self._tail()}")
+            time.sleep(READ_AGAIN)
+        return time.monotonic() - started
+
+    def _reloads(self) -> int:
+        log = self._log.read_text(errors="replace")
+        if "not reloaded" in log:
+            raise BenchError(f"a reload was refused:\n{self._tail()}")
+        return log.count(" reloaded: ")
 
     def check_alive(self) -> None:
         """Raise BenchError if the supervisor or a subworker has died or was replaced."""

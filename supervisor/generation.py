@@ -9,6 +9,7 @@ from collections import deque
 
 from ..subworkers import wire
 from ..subworkers.channel import Channel
+from . import priority
 from .member import Member
 
 
@@ -40,8 +41,11 @@ class Generation:
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
-    async def start(self) -> None:
-        """Exec a template and have it import the app. Raises AppFailed, TemplateDied."""
+    async def start(self, *, beside_jobs: bool = False) -> None:
+        """Exec a template and have it import the app, behind the jobs that run meanwhile.
+
+        Raises AppFailed, TemplateDied.
+        """
         self._channel, theirs = Channel.pair()
         self._process = subprocess.Popen(  # noqa: ASYNC220  (exec'ed in a few milliseconds)
             [
@@ -53,12 +57,15 @@ class Generation:
             process_group=0,
         )  # fmt: skip
         theirs.close()
+        stepped_back = beside_jobs and priority.step_back(self._process.pid)
         self._channel.setblocking(False)
         asyncio.get_running_loop().add_reader(self._channel.fileno(), self._receive)
         answer = await self._ask(self.load)
         if isinstance(answer, wire.NotLoaded):
             self.stop()
             raise AppFailed(answer.report)
+        if stepped_back and self._process is not None:
+            priority.come_back(self._process.pid)  # what it forks is to be like the old ones
         if isinstance(answer, wire.Loaded):
             self.tasks = {task.name: task for task in answer.tasks}
             self.warnings = answer.warnings

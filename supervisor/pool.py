@@ -63,7 +63,7 @@ class Pool:
         everything as it was before.
         """
         fresh = Generation(self._numbers + 1, load)
-        await self._started(fresh)
+        await self._started(fresh, beside_jobs=bool(self.members))
         self._numbers = fresh.number
         for warning in fresh.warnings:
             log.warning("%s", warning)
@@ -87,9 +87,9 @@ class Pool:
             old.stop()
         self._changed()
 
-    async def _started(self, generation: Generation) -> None:
+    async def _started(self, generation: Generation, *, beside_jobs: bool = False) -> None:
         try:
-            await generation.start()
+            await generation.start(beside_jobs=beside_jobs)
         except TemplateDied as error:
             generation.stop()
             raise AppFailed(f"the process that imports the app died: {error}") from error

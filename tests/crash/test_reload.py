@@ -1,5 +1,7 @@
 """Reloads: under load, one in another, during a stop, with what can't be loaded."""
 
+import json
+import os
 import signal
 import threading
 from collections import Counter
@@ -8,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from running import Supervisor, alive, enqueue, finished, state, until
+from running import Supervisor, alive, enqueue, finished, runs, state, until
+
+from wsup.supervisor.priority import WARMING_NICE, can_come_back
 
 Connection = psycopg.Connection[Any]
 
@@ -54,8 +58,16 @@ def test_broken_code_is_not_taken_over(supervisor: Supervisor, connection: Conne
 
 
 def test_jobs_neither_get_lost_nor_repeat_during_reloads(
-    supervisor: Supervisor, connection: Connection, database: str, tmp_path: Path
+    make_supervisor: Callable[..., Supervisor],
+    connection: Connection,
+    database: str,
+    tmp_path: Path,
 ) -> None:
+    """Each of them brings more subworkers, or fewer, and every other one a queue, or none."""
+    supervisor = make_supervisor()
+    settings = supervisor.folder / "wsup.toml"
+    settings.write_text("subworkers = 2\n")
+    supervisor.start()
     ledger, enough = tmp_path / "ledger", threading.Event()
     jobs: list[int] = []
 
@@ -74,7 +86,9 @@ def test_jobs_neither_get_lost_nor_repeat_during_reloads(
     writing = threading.Thread(target=enqueue_on_and_on)
     writing.start()
     try:
-        for _ in range(RELOADS):
+        for number in range(RELOADS):
+            queues = ["default", "new"][: 1 + number % 2]
+            settings.write_text(f"subworkers = {1 + number % 3}\nqueues = {queues}\n")
             assert supervisor.ask("reload")["ok"]
     finally:
         enough.set()
@@ -105,6 +119,27 @@ def test_a_reload_that_comes_during_another_follows_it(
     supervisor.wait_for("reloaded: generation 2")
     supervisor.wait_for("reloaded: generation 3")
     assert finished(connection, enqueue(connection, "version")) == ["succeeded"]
+
+
+def test_an_import_steps_back_behind_the_jobs_and_what_it_forks_does_not(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    old = supervisor.subworker_pids()
+    importing, go = slow_import(supervisor, tmp_path)
+    supervisor.send(signal.SIGHUP)
+    until(importing.exists)
+    template = int(importing.read_text())
+    allowed = WARMING_NICE if can_come_back() else 0
+    assert nice(template) == nice(supervisor.pid) + allowed
+    go.touch()
+    supervisor.wait_for("reloaded: generation 2")
+    until(lambda: not set(old) & set(supervisor.subworker_pids()))
+    pids = [template, *supervisor.subworker_pids()]
+    assert [nice(pid) for pid in pids] == [nice(supervisor.pid)] * 3
+
+
+def nice(pid: int) -> int:
+    return os.getpriority(os.PRIO_PROCESS, pid)
 
 
 def test_a_stop_does_not_wait_for_a_reload(
@@ -139,6 +174,21 @@ def test_a_reload_that_ends_during_a_stop_starts_nothing(
     go_on.touch()
     assert supervisor.stop() == 0
     assert state(connection, job) == "succeeded"
+
+
+def test_a_reload_that_comes_during_a_stop_is_refused(
+    supervisor: Supervisor, connection: Connection, tmp_path: Path
+) -> None:
+    job, go_on = running_job(connection, tmp_path)
+    supervisor.send(signal.SIGTERM)
+    supervisor.wait_for("stopping")
+    supervisor.send(signal.SIGHUP)
+    supervisor.wait_for("SIGHUP")
+    assert supervisor.ask("reload") == {"ok": False, "error": "the supervisor is stopping"}
+    go_on.touch()
+    assert supervisor.stop() == 0
+    assert state(connection, job) == "succeeded"
+    assert "reloaded" not in supervisor.log
 
 
 def slow_import(supervisor: Supervisor, folder: Path) -> tuple[Path, Path]:
@@ -176,3 +226,39 @@ def test_the_settings_are_read_again(
     assert "subworker" in reply["error"]
     assert len(supervisor.subworker_pids()) == 3
     assert finished(connection, enqueue(connection, "noop")) == ["succeeded"]
+
+
+def test_fewer_subworkers_and_queues(
+    make_supervisor: Callable[..., Supervisor], connection: Connection, tmp_path: Path
+) -> None:
+    supervisor = make_supervisor()
+    settings = supervisor.folder / "wsup.toml"
+    settings.write_text('subworkers = 3\nqueues = ["default", "old"]\n')
+    supervisor.start()
+    started, go = tmp_path / "started", tmp_path / "go"
+    running = [
+        in_queue(connection, queue, "wait_for_file", path=str(go), started=str(started))
+        for queue in ("default", "old", "old")
+    ]
+    until(lambda: len(runs(started)) == 3)
+    settings.write_text('subworkers = 1\nqueues = ["default"]\n')
+    assert supervisor.ask("reload")["ok"]
+    unheard = in_queue(connection, "old", "noop")
+    assert finished(connection, in_queue(connection, "default", "noop")) == ["succeeded"]
+    assert state(connection, unheard) == "ready"
+    assert [state(connection, job) for job in running] == ["running"] * 3
+    go.touch()
+    assert finished(connection, *running) == ["succeeded"] * 3
+    until(lambda: len(supervisor.subworker_pids()) == 1)
+    assert runs(started) == Counter(running)
+    settings.write_text('subworkers = 1\nqueues = ["default", "old"]\n')
+    assert supervisor.ask("reload")["ok"]
+    assert finished(connection, unheard) == ["succeeded"]
+
+
+def in_queue(connection: Connection, queue: str, task: str, **args: object) -> int:
+    row = connection.execute(
+        "SELECT wsup.enqueue(%s, %s::jsonb, queue => %s)", [task, json.dumps(args), queue]
+    ).fetchone()
+    assert row is not None
+    return int(row[0])

@@ -1,0 +1,2 @@
+-- The newest job that has ended.
+SELECT max(job) FROM wsup.outcome
