@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -15,10 +16,12 @@ from ..server import Server
 from . import plan, report, results, runner, system
 from .calibrate import turns_per_millisecond
 from .install import CACHE
+from .redis import Redis
 from .stage import Bench
 from .statements import statement
 
 if TYPE_CHECKING:
+    from .install import Installed
     from .plan import Plan
     from .system import System
 
@@ -63,21 +66,30 @@ def measure(chosen: Plan, systems: list[System], file: Path = LATEST) -> Path:
     installed, missing = runner.install_all(systems)
     if not installed:
         raise BenchError(f"nothing could be installed: {' | '.join(missing.values())}")
-    with Server() as server:
+    with ExitStack() as stack:
+        server = stack.enter_context(Server())
         with server.connect() as connection:
             connection.execute(statement("prepare_server"))
-        about = results.About(
-            command=" ".join(["python -m bench.peers", *sys.argv[1:]]),
-            date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            machine=machine.described(server.version(), server.home),
-            installed={one.system.name: one.packages for one in installed},
-            missing=missing,
-        )
-        results.append(file, about)
-        bench = Bench(server, None, turns_per_millisecond())
+        wanted = any(one.system.redis for one in installed)
+        redis = stack.enter_context(Redis(server.folder)) if wanted else None
+        bench = Bench(server, redis, turns_per_millisecond())
+        results.append(file, _about(bench, installed, missing))
         for measured in runner.play(bench, chosen, installed):
             results.append(file, measured)
     return file
+
+
+def _about(bench: Bench, installed: list[Installed], missing: dict[str, str]) -> results.About:
+    versions = machine.described(bench.server.version(), bench.server.home)
+    if bench.redis is not None:
+        versions.append(("Redis", f"{bench.redis.version()}, default settings"))
+    return results.About(
+        command=" ".join(["python -m bench.peers", *sys.argv[1:]]),
+        date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        machine=versions,
+        installed={one.system.name: one.packages for one in installed},
+        missing=missing,
+    )
 
 
 def _end(signum: int, _frame: object) -> NoReturn:

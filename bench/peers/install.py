@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from . import redis
 from .errors import NotInstalled
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Installed(NamedTuple):
 
 def install(system: System) -> Installed:
     """Install or update. Raises NotInstalled with the reason."""
+    if system.redis and not redis.is_there():
+        raise NotInstalled(redis.REMEDY)
     match system.language:
         case "python":
             return _python(system)

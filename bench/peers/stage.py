@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..server import Server
+    from .redis import Redis
 
 DATABASE = "measured"
 CLIENT = "client"
@@ -33,14 +34,14 @@ class Bench(NamedTuple):
     """What all runs share."""
 
     server: Server
-    #: The pid and the URL of the harness's Redis, if a system wants one.
-    redis: tuple[int, str] | None
+    #: If a system wants one.
+    redis: Redis | None
     #: Turns of a loop that take 1 ms.
     turns: int
 
     @property
     def server_pids(self) -> list[int]:
-        return [self.server.pid] + ([self.redis[0]] if self.redis else [])
+        return [self.server.pid] + ([self.redis.pid] if self.redis else [])
 
 
 class Stage(NamedTuple):
@@ -70,6 +71,8 @@ def stage(bench: Bench, installed: Installed, workload: str, jobs: int) -> Itera
     """A fresh one, with the peer's schema prepared; nothing is left of it."""
     folder = bench.server.folder / "run"
     with ExitStack() as stack:
+        if bench.redis is not None:
+            bench.redis.empty()
         folder.mkdir()
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         ledger = Ledger.make(folder / "ledger", jobs)
@@ -99,7 +102,7 @@ def _environment(
         "PYTHONPATH": f"{INSIDE}:{system.folder}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "BENCH_DSN": _url(bench.server.dsn(DATABASE, role)),
-        "BENCH_REDIS": bench.redis[1] if bench.redis else "",
+        "BENCH_REDIS": bench.redis.url if bench.redis else "",
         "BENCH_SETTINGS": json.dumps(system.settings_for(workload).options),
         "BENCH_FOLDER": str(folder),
         "BENCH_LEDGER": str(folder / "ledger"),

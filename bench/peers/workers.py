@@ -60,7 +60,11 @@ class Workers:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.stop()
+        try:
+            if isinstance(error, PeerFailed):
+                self.check_alive()  # then this is why
+        finally:
+            self.stop()
 
     @property
     def pids(self) -> list[int]:

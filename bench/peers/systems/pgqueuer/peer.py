@@ -3,14 +3,15 @@
 import asyncio
 import functools
 import json
-import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import pgqueuer
 import psycopg
+import uvloop
 from bench_peer import BODIES, DSN, SETTINGS, Args, Counts, Peer, as_async, run
 from pgqueuer import PgQueuer
 from pgqueuer.db import AsyncpgDriver, SyncPsycopgDriver
@@ -52,8 +53,8 @@ class Pgqueuer(Peer):
         return Counts(*self._row("counts"))
 
     def work(self) -> None:
-        command = ["pgq", "run", "peer:worker", "--batch-size", str(SETTINGS["batch_size"])]
-        os.execvp(command[0], command)
+        # What `pgq run` does.
+        uvloop.run(pgqueuer.run(worker, batch_size=SETTINGS["batch_size"]))
 
     def _row(self, name: str) -> Any:
         query = Path(__file__).with_name(f"{name}.sql").read_bytes()
@@ -62,7 +63,7 @@ class Pgqueuer(Peer):
 
 @asynccontextmanager
 async def worker() -> AsyncIterator[PgQueuer]:
-    """What `pgq run` runs."""
+    """One connection, and all tasks."""
     connection = await asyncpg.connect(DSN)
     try:
         pgq = PgQueuer.from_asyncpg_connection(connection)
