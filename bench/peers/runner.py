@@ -52,8 +52,8 @@ def _measure(bench: Bench, installed: Installed, workload: str, number: int, job
     chosen = WORKLOADS[workload]
     figures: dict[str, float] = {}
     error = system.without.get(workload)
-    # All of PostgreSQL's processes are below its own, all others below ours.
-    ours = (os.getpid(), *bench.server_pids)
+    # All of PostgreSQL's processes are below its own, Redis and the peers below ours.
+    ours = (os.getpid(), bench.server.pid)
     began, busy, used = time.monotonic(), machine_seconds(), family_seconds(ours)
     if error is None:
         try:
