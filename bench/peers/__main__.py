@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from .. import machine
 from ..errors import BenchError
 from ..server import Server
-from . import plan, report, results, runner, system
+from . import plan, plots, report, results, runner, system
 from .calibrate import turns_per_millisecond
 from .install import CACHE
 from .redis import Redis
@@ -45,6 +45,8 @@ def main() -> None:
     given = parser().parse_args()
     signal.signal(signal.SIGTERM, _end)
     try:
+        if given.write:
+            plots.pyplot()  # before, not after an hour
         file = given.render or measure(
             plan.chosen(given.only, given.rounds, given.scale),
             system.load_all(given.peers.split(",") if given.peers else None, given.systems),

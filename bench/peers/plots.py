@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BenchError
@@ -25,12 +26,12 @@ def name(workload: str) -> str:
 
 def draw(results: Results, workload: str, folder: Path) -> str:
     """Raises BenchError without matplotlib."""
-    pyplot = _pyplot()
+    plot = pyplot()
     chosen = WORKLOADS[workload]
     found = [line for line in lines(results, workload) if line.figures]
-    figure, axes = pyplot.subplots(figsize=(WIDTH, HEIGHT_BESIDES + HEIGHT_OF_BAR * len(found)))
+    figure, axes = plot.subplots(figsize=(WIDTH, HEIGHT_BESIDES + HEIGHT_OF_BAR * len(found)))
     for line in found:
-        _bar(axes, line, chosen.figure, ",.0f" if chosen.more_is_better else ",.2f")
+        _bar(axes, line, chosen.figure, chosen.form)
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.margins(x=0.15)
@@ -39,7 +40,7 @@ def draw(results: Results, workload: str, folder: Path) -> str:
     figure.tight_layout()
     # The same results give the same file.
     figure.savefig(folder / name(workload), metadata={"Date": None})
-    pyplot.close(figure)
+    plot.close(figure)
     return name(workload)
 
 
@@ -55,7 +56,8 @@ def _bar(axes: Any, line: Line, figure: str, form: str) -> None:
     )  # fmt: skip
 
 
-def _pyplot() -> Any:
+def pyplot() -> Any:
+    """matplotlib, ready to write SVG. Raises BenchError if it isn't installed."""
     try:
         import matplotlib as mpl
     except ImportError:
@@ -63,6 +65,4 @@ def _pyplot() -> Any:
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "wsup"
     mpl.rcParams["svg.fonttype"] = "none"
-    from matplotlib import pyplot
-
-    return pyplot
+    return importlib.import_module("matplotlib.pyplot")

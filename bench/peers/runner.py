@@ -75,7 +75,7 @@ def _said(measured: Measured) -> str:
     if measured.error is not None:
         return measured.error
     chosen = WORKLOADS[measured.workload]
-    said = f"{chosen.figure} {measured.figures[chosen.figure]:,.2f} {chosen.unit}"
+    said = f"{chosen.figure} {measured.figures[chosen.figure]:{chosen.form}} {chosen.unit}"
     return f"{said}; others took {measured.others:.0f} % of the CPU"
 
 

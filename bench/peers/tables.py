@@ -66,7 +66,7 @@ def _row(line: Line, workload: str, all_lines: list[Line]) -> tuple[str, ...]:
     chosen = WORKLOADS[workload]
     main = line.spread(chosen.figure)
     assert main is not None
-    form = ",.0f" if chosen.more_is_better else ",.2f"
+    form = chosen.form
     ours = next((one.spread(chosen.figure) for one in all_lines if one.system == "wsup"), None)
     ratio = f"{main.median / ours.median:.2f}" if ours and ours.median else ""
     others = [_cell(line.spread(figure), form) for _, figure, form in chosen.columns]

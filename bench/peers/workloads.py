@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import drain, enqueue, latency
+from . import drain, enqueue, latency, sleeps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,12 +24,29 @@ class Workload(NamedTuple):
     figure: str
     unit: str
     more_is_better: bool
+    #: How its numbers are written.
+    form: str
     #: What stands in its table: the head, the figure, and the form of its numbers.
     columns: tuple[tuple[str, str, str], ...]
 
 
 def _drained(title: str, task: str, jobs: int) -> Workload:
-    return Workload(title, task, jobs, drain.measure, "rate", "jobs/s", True, DRAINED)
+    return Workload(title, task, jobs, drain.measure, "rate", "jobs/s", True, ",.0f", DRAINED)
+
+
+def _waiting(
+    title: str,
+    jobs: int,
+    measure: Callable[[Stage, str], dict[str, float]],
+    figure: str,
+    columns: tuple[tuple[str, str, str], ...],
+) -> Workload:
+    return Workload(title, "noop", jobs, measure, figure, "ms", False, ",.2f", columns)
+
+
+def _sleeping(places: int, jobs: int) -> Workload:
+    title = f"Sleeping 300 to 700 ms, {places} at a time"
+    return Workload(title, "sleep", jobs, sleeps.measure, "filled", "share", True, ".3f", DRAINED)
 
 
 DRAINED = (
@@ -53,12 +70,12 @@ WORKLOADS = {
     "noop": _drained("No-op", "noop", 100_000),
     "large": _drained("No-op, 10 KB in and out", "large", 20_000),
     "cpu": _drained("1 ms of CPU", "cpu", 10_000),
+    "sleep": _sleeping(8, 200),
+    "sleep24": _sleeping(24, 600),
     "async": _drained("Waiting 50 ms, async", "nap", 10_000),
-    "latency": Workload("Idle latency", "noop", 520, latency.idle, "p50", "ms", False, IDLE),
-    "steady": Workload(
-        "Latency at 1,000 jobs/s", "noop", 10_020, latency.steady, "p99", "ms", False, STEADY
-    ),
+    "latency": _waiting("Idle latency", 520, latency.idle, "p50", IDLE),
+    "steady": _waiting("Latency at 1,000 jobs/s", 10_020, latency.steady, "p99", STEADY),
     "enqueue": Workload(
-        "Enqueueing", "noop", 100_000, enqueue.measure, "bulk", "jobs/s", True, ENQUEUED
+        "Enqueueing", "noop", 100_000, enqueue.measure, "bulk", "jobs/s", True, ",.0f", ENQUEUED
     ),
 }

@@ -8,7 +8,7 @@ from rooted import import_from_root
 import_from_root("bench")
 
 from bench.errors import BenchError  # noqa: E402
-from bench.peers import plan, plots, redis, report, results, system  # noqa: E402
+from bench.peers import plan, plots, redis, report, results, sleeps, system  # noqa: E402
 from bench.peers.install import Installed  # noqa: E402
 from bench.peers.results import About, Measured  # noqa: E402
 
@@ -115,6 +115,14 @@ def test_plots_are_the_same_for_the_same_results(raw: Path, tmp_path: Path) -> N
     plots.draw(results.read(raw), "noop", tmp_path)
     assert b"<svg" in first
     assert (tmp_path / "peers-noop.svg").read_bytes() == first
+
+
+def test_places_are_filled_as_long_as_somebody_sleeps_there() -> None:
+    # Two places, no pause; then one of them is empty for half a second of 8.5.
+    started = [n / 2 for n in range(20)]
+    assert sleeps.filled(started, [1.0] * 20, 2) == pytest.approx(1)
+    shorter = [0.5 if n == 10 else 1.0 for n in range(20)]
+    assert sleeps.filled(started, shorter, 2) == pytest.approx(1 - 0.5 / 2 / 8.5)
 
 
 @pytest.mark.skipif(not redis.is_there(), reason=redis.REMEDY)

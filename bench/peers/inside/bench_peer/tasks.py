@@ -61,8 +61,28 @@ async def nap(number: int) -> int:
     return number
 
 
+def sleep_seconds(number: int) -> float:
+    """300 to 700 ms, another time for each job, the same for all systems."""
+    return random.Random(number).uniform(0.3, 0.7)
+
+
+def sleep(number: int) -> int:
+    """Waits without saying so."""
+    begin(number)
+    time.sleep(sleep_seconds(number))
+    return number
+
+
+async def _sleep(number: int) -> int:
+    begin(number)
+    await asyncio.sleep(sleep_seconds(number))
+    return number
+
+
 def as_async(body: Callable[..., Any]) -> Callable[..., Any]:
     """The same as an async function, for systems that would send a plain one to a thread."""
+    if body is sleep:
+        return _sleep
     if inspect.iscoroutinefunction(body):
         return body
 
@@ -101,4 +121,5 @@ BODIES: Final = {
     "large": Task(large, lambda n: {"number": n, "text": _text(n)}, _text),
     "cpu": Task(cpu, _number, int),
     "nap": Task(nap, _number, int),
+    "sleep": Task(sleep, _number, int),
 }

@@ -54,7 +54,8 @@ class Pgqueuer(Peer):
 
     def work(self) -> None:
         # What `pgq run` does.
-        uvloop.run(pgqueuer.run(worker, batch_size=SETTINGS["batch_size"]))
+        batch, most = SETTINGS["batch_size"], SETTINGS.get("max_concurrent_tasks")
+        uvloop.run(pgqueuer.run(worker, batch_size=batch, max_concurrent_tasks=most))
 
     def _row(self, name: str) -> Any:
         query = Path(__file__).with_name(f"{name}.sql").read_bytes()

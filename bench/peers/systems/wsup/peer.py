@@ -47,7 +47,8 @@ class Wsup(Peer):
 
     def work(self) -> None:
         command = ["wsup", "start", "--app", "peer:app", "--database", DSN]
-        command += ["--subworkers", str(SETTINGS["subworkers"]), "--run-dir", str(FOLDER / "run")]
+        run_dir = str(FOLDER / f"run-{os.getpid()}")
+        command += ["--subworkers", str(SETTINGS["subworkers"]), "--run-dir", run_dir]
         os.execvp(command[0], command)
 
     def _row(self, name: str) -> Any:
