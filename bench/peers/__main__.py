@@ -83,6 +83,7 @@ def measure(chosen: Plan, systems: list[System], file: Path = LATEST) -> Path:
 
 def _about(bench: Bench, installed: list[Installed], missing: dict[str, str]) -> results.About:
     versions = machine.described(bench.server.version(), bench.server.home)
+    versions.append(("1 ms of CPU", f"{bench.turns:,} turns of an empty loop, at best"))
     if bench.redis is not None:
         versions.append(("Redis", f"{bench.redis.version()}, default settings"))
     return results.About(
