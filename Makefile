@@ -11,7 +11,7 @@ LINKS   = build/typing/wsup
 PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers links suite model test-matrix bench-floor bench-reload soak clean
+.PHONY: help demo test lint types layers links suite model test-matrix bench bench-floor bench-reload soak clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,11 @@ types: $(STAMP) links ## mypy, strict
 
 layers: $(STAMP) links ## Which package may import which
 	cd build/typing && $(abspath $(BIN))/lint-imports --config ../../setup.cfg --no-cache
+
+bench: $(STAMP) ## wsup and its peers side by side; ONLY=noop,cpu PEERS=wsup,pgqueuer ROUNDS=1
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python -m bench.peers $(if $(ONLY),--only $(ONLY)) $(if $(PEERS),--peers $(PEERS)) \
+		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY)$(PEERS)$(ROUNDS),,--write) $(ARGS)
 
 bench-floor: $(STAMP) ## wsup against PostgreSQL's own speed, in one run (docs/benchmarks.md)
 	$(BIN)/python -m bench

@@ -25,7 +25,7 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 
 def family_seconds(roots: Iterable[int]) -> float:
     """The same of these processes and all of their descendants, also of those that have ended."""
-    return sum(_ticks(pid, _WITH_ENDED) for root in roots for pid in _family(root)) / _TICKS
+    return sum(_ticks(pid, _WITH_ENDED) for root in roots for pid in family(root)) / _TICKS
 
 
 def machine_seconds() -> float:
@@ -38,15 +38,16 @@ def _ticks(pid: int, columns: slice) -> int:
     try:
         # The name may hold blanks and parentheses; the last one ends it.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return 0
     return sum(int(field) for field in fields[columns])
 
 
-def _family(root: int) -> Iterator[int]:
+def family(root: int) -> Iterator[int]:
+    """A process and all of its descendants."""
     yield root
     for child in children(root):
-        yield from _family(child)
+        yield from family(child)
 
 
 def pss_bytes(pids: Iterable[int]) -> int:
@@ -60,9 +61,11 @@ def pss_bytes(pids: Iterable[int]) -> int:
 
 
 def children(pid: int) -> list[int]:
-    """The processes whose parent is `pid`."""
+    """The processes whose parent is `pid`, whichever of its threads has started them."""
+    found: list[int] = []
     try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except FileNotFoundError:
-        return []
-    return [int(child) for child in text.split()]
+        for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+            found += map(int, thread.read_text().split())
+    except (FileNotFoundError, ProcessLookupError):
+        pass  # it, or that thread, has just ended
+    return found

@@ -1,0 +1,1 @@
+"""wsup and its peers, measured side by side in one run."""

@@ -1,0 +1,48 @@
+"""What is to be run, in which order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..errors import BenchError
+from .workloads import WORKLOADS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .install import Installed
+    from .system import System
+
+
+class Plan(NamedTuple):
+    """The choice that the command line makes."""
+
+    workloads: list[str]
+    #: Times that each system is measured; None: as often as its system.toml says.
+    rounds: int | None = None
+    #: How many jobs, of as many as there would be: 0.1 is a look whether it all works.
+    scale: float = 1.0
+
+    def jobs(self, system: System, workload: str) -> int:
+        """The warm-up, which is in the number for latencies, stays."""
+        return max(200, round(self.scale * system.jobs.get(workload, WORKLOADS[workload].jobs)))
+
+    def runs(self, systems: list[Installed]) -> Iterator[tuple[str, int, Installed]]:
+        """Workload by workload, round by round, one system after the other: A B C A B C."""
+        for workload in self.workloads:
+            for number in range(1, 1 + max(self._rounds(one.system) for one in systems)):
+                for one in systems:
+                    if number <= self._rounds(one.system):
+                        yield workload, number, one
+
+    def _rounds(self, system: System) -> int:
+        return self.rounds or system.rounds
+
+
+def chosen(workloads: str | None, rounds: int | None, scale: float) -> Plan:
+    """Raises BenchError for a workload that there is not."""
+    names = workloads.split(",") if workloads else list(WORKLOADS)
+    if unknown := set(names) - set(WORKLOADS):
+        there = ", ".join(WORKLOADS)
+        raise BenchError(f"no workload {', '.join(sorted(unknown))}: there are {there}")
+    return Plan(names, rounds, scale)

@@ -1,0 +1,2 @@
+-- Whatever the system's tables are: vacuumed, with fresh statistics.
+VACUUM (ANALYZE);

@@ -1,0 +1,2 @@
+WITH told AS (SELECT pg_notify('job', ''))
+INSERT INTO job (task, args) SELECT %s, %s::json FROM told

@@ -1,0 +1,1 @@
+INSERT INTO job (task, args) VALUES (%s, %s)

@@ -1,0 +1,63 @@
+"""wsup, as any other peer: installed in a venv of its own, run by its command."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from bench_peer import BODIES, DSN, FOLDER, SETTINGS, Args, Counts, Peer, run
+
+from wsup import App
+
+app = App(database=DSN)
+tasks = {name: app.task(name=name)(task.body) for name, task in BODIES.items()}
+
+
+class Wsup(Peer):
+    """Results are kept as JSON in the outcome."""
+
+    def __init__(self) -> None:
+        self.connection = psycopg.connect(DSN, autocommit=True)
+
+    def prepare(self) -> None:
+        from wsup.sql.migrate import migrate
+
+        migrate(self.connection)
+
+    def enqueue(self, task: str, args: Args) -> None:
+        tasks[task].enqueue(**args)
+
+    def enqueue_many(self, task: str, many: Sequence[Args]) -> None:
+        tasks[task].enqueue_many(many)
+
+    def enqueue_in_transaction(self, task: str, args: Args) -> None:
+        with self.connection.transaction():
+            self.connection.execute("INSERT INTO own VALUES (%s)", [args["number"]])
+            tasks[task].options(connection=self.connection).enqueue(**args)
+
+    def is_settled(self) -> bool:
+        return bool(self._row("settled")[0])
+
+    def counts(self) -> Counts:
+        return Counts(*self._row("counts"))
+
+    def results(self) -> Iterable[Any]:
+        return (row[0] for row in self.connection.execute(_statement("results")))
+
+    def work(self) -> None:
+        command = ["wsup", "start", "--app", "peer:app", "--database", DSN]
+        run_dir = str(FOLDER / f"run-{os.getpid()}")
+        command += ["--subworkers", str(SETTINGS["subworkers"]), "--run-dir", run_dir]
+        os.execvp(command[0], command)
+
+    def _row(self, name: str) -> Any:
+        return self.connection.execute(_statement(name)).fetchone()
+
+
+def _statement(name: str) -> bytes:
+    return Path(__file__).with_name(f"{name}.sql").read_bytes()
+
+
+if __name__ == "__main__":
+    run(Wsup())

@@ -1,0 +1,81 @@
+"""What is measured: the workloads by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import drain, enqueue, latency, sleeps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .stage import Stage
+
+
+class Workload(NamedTuple):
+    """One of them."""
+
+    title: str
+    task: str
+    #: For a system that names no number of its own.
+    jobs: int
+    measure: Callable[[Stage, str], dict[str, float]]
+    #: The figure that systems are compared by, and is more of it better?
+    figure: str
+    unit: str
+    more_is_better: bool
+    #: How its numbers are written.
+    form: str
+    #: What stands in its table: the head, the figure, and the form of its numbers.
+    columns: tuple[tuple[str, str, str], ...]
+
+
+def _drained(title: str, task: str, jobs: int) -> Workload:
+    return Workload(title, task, jobs, drain.measure, "rate", "jobs/s", True, ",.0f", DRAINED)
+
+
+def _waiting(
+    title: str,
+    jobs: int,
+    measure: Callable[[Stage, str], dict[str, float]],
+    figure: str,
+    columns: tuple[tuple[str, str, str], ...],
+) -> Workload:
+    return Workload(title, "noop", jobs, measure, figure, "ms", False, ",.2f", columns)
+
+
+def _sleeping(places: int, jobs: int) -> Workload:
+    title = f"Sleeping 300 to 700 ms, {places} at a time"
+    return Workload(title, "sleep", jobs, sleeps.measure, "filled", "share", True, ".3f", DRAINED)
+
+
+DRAINED = (
+    ("workers, CPU µs a job", "worker_us", ",.1f"),
+    ("servers, CPU µs a job", "server_us", ",.1f"),
+    ("statements per 1,000", "statements", ",.1f"),
+    ("transactions per 1,000", "transactions", ",.1f"),
+    ("WAL bytes a job", "wal", ",.0f"),
+    ("dead rows", "dead", ",.0f"),
+    ("workers, PSS MiB", "pss", ",.0f"),
+)
+P50, P95, P99 = (("p50", "p50", ",.2f"), ("p95", "p95", ",.2f"), ("p99", "p99", ",.2f"))
+ENQUEUED = (
+    ("one by one", "single", ",.0f"),
+    ("in caller's transactions", "transaction", ",.0f"),
+)
+IDLE = (P95, P99, ("p50 from the call", "call_p50", ",.2f"), DRAINED[-1])
+STEADY = (P50, P95, ("really offered, jobs/s", "offered", ",.0f"))
+
+WORKLOADS = {
+    "noop": _drained("No-op", "noop", 100_000),
+    "large": _drained("No-op, 10 KB in and out", "large", 20_000),
+    "cpu": _drained("1 ms of CPU", "cpu", 10_000),
+    "sleep": _sleeping(8, 200),
+    "sleep24": _sleeping(24, 600),
+    "async": _drained("Waiting 50 ms, async", "nap", 10_000),
+    "latency": _waiting("Idle latency", 520, latency.idle, "p50", IDLE),
+    "steady": _waiting("Latency at 1,000 jobs/s", 10_020, latency.steady, "p99", STEADY),
+    "enqueue": Workload(
+        "Enqueueing", "noop", 100_000, enqueue.measure, "bulk", "jobs/s", True, ",.0f", ENQUEUED
+    ),
+}

@@ -1,0 +1,95 @@
+"""The harness believes no system: whoever drops a job, or what it keeps of it, has no figures."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from rooted import import_from_root
+
+import_from_root("bench")
+
+from bench.peers import drain, enqueue, latency, system  # noqa: E402
+from bench.peers.errors import JobsWrong, PeerFailed  # noqa: E402
+from bench.peers.install import Installed  # noqa: E402
+from bench.peers.stage import Bench, stage  # noqa: E402
+from bench.peers.statements import statement  # noqa: E402
+from bench.server import Server  # noqa: E402
+
+SYSTEMS = Path(__file__).parents[1] / "peers"
+JOBS = 200
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    with Server() as server:
+        with server.connect() as connection:
+            connection.execute(statement("prepare_server"))
+        yield Bench(server, None, 1000)
+
+
+def lossy(fault: str) -> Installed:
+    """The system with one fault, run by this very interpreter."""
+    found = system.load(SYSTEMS / "lossy")
+    options = found.settings["default"] | {"fault": fault}
+    faulty = msgspec.structs.replace(found, settings={"default": options})
+    return Installed(faulty, "0", {}, Path(sys.executable))
+
+
+def drained(bench: Bench, fault: str) -> dict[str, float]:
+    with stage(bench, lossy(fault), "noop", JOBS) as one:
+        return drain.measure(one, "noop")
+
+
+def enqueued(bench: Bench, fault: str) -> dict[str, float]:
+    with stage(bench, lossy(fault), "enqueue", JOBS) as one:
+        return enqueue.measure(one, "noop")
+
+
+def test_a_system_that_does_all_jobs_has_figures(bench: Bench) -> None:
+    figures = drained(bench, "none")
+    assert figures["rate"] > 0
+    assert figures["repeated"] == 0
+    # For each job an UPDATE, and one in twenty another one; each is a transaction of its own.
+    assert figures["statements"] > 1000
+    assert figures["commits"] > 1000
+    assert figures["wal"] > 50
+
+
+@pytest.mark.parametrize(
+    ("fault", "complaint"),
+    [
+        ("unrun", "job 150 never ran"),
+        ("forgotten", "199 are done, 0 failed, 0 left"),
+        ("failed", "199 are done, 1 failed, 0 left"),
+        ("no result", "of 200 results 199 are there and right"),
+        ("wrong result", "of 200 results 199 are there and right"),
+    ],
+)
+def test_a_system_that_drops_something_has_none(bench: Bench, fault: str, complaint: str) -> None:
+    with pytest.raises(JobsWrong, match=complaint):
+        drained(bench, fault)
+
+
+def test_a_job_that_never_ends_is_not_waited_for_for_ever(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain, "PATIENCE", 5.0)
+    with pytest.raises(PeerFailed, match="all jobs have begun, and some are not over"):
+        drained(bench, "stuck")
+
+
+def test_enqueueing_is_checked(bench: Bench) -> None:
+    assert set(enqueued(bench, "none")) == {"single", "transaction", "bulk"}
+    with pytest.raises(JobsWrong, match="of 200 enqueued jobs 199 are there"):
+        enqueued(bench, "unsaved")
+    with pytest.raises(JobsWrong, match="4 transactions have left 0 rows of the caller's"):
+        enqueued(bench, "uncommitted")
+
+
+def test_times_are_from_the_enqueue_to_the_start(bench: Bench) -> None:
+    with stage(bench, lossy("none"), "latency", 40) as one:
+        figures = latency.idle(one, "noop")
+    assert figures["p50"] <= figures["p95"] <= figures["p99"]
+    assert 0 < figures["call_p50"] < 1000
