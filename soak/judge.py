@@ -7,7 +7,7 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from .faults import FAST, IMMEDIATE, PAUSE, SUBWORKER, SUPERVISOR, Fault
+from .faults import BACKEND, BACKENDS, FAST, IMMEDIATE, PAUSE, SUBWORKER, SUPERVISOR, Fault
 from .ledger import Event, Execution, Process
 
 if TYPE_CHECKING:
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 NEIGHBOUR = "crash of another job in its process"
 #: Its process died between being told of the job and the task's first line.
 UNWRITTEN = "death before the task's first line"
+#: Its supervisor was stopped before it could come back from a lost connection: for a second it
+#: neither held its lock nor beat, and nothing tells that from a death.
+SILENCED = "supervisor SIGSTOP amid reconnecting"
+#: Seconds that coming back takes at most, on a busy machine, and of silence that make a death.
+RECONNECTED, SILENT = 3.0, 1.0
 #: Seconds that a result may wait for its commit while all is well, on a busy machine.
 UNSETTLED = 5.0
 #: Seconds after the end of a fault in which results may still wait: reconnecting takes its pauses.
@@ -58,6 +63,7 @@ class Judge:
         self._supervisors = [f for f in faults if f.kind == SUPERVISOR]
         self._subworkers = {(f.host, f.pid) for f in faults if f.kind == SUBWORKER}
         self._delays = [f for f in faults if f.kind in (FAST, IMMEDIATE, PAUSE)]
+        self._silences = [_silence(f, faults) for f in faults if f.kind == PAUSE]
         #: The processes that a job has ended from inside.
         self._crashed = set(crashed)
 
@@ -134,7 +140,10 @@ class Judge:
     ) -> None:
         lost = sum(f.lost for f in case.failures if f.attempt == attempt)
         for before, after in pairwise(ran):
-            if before.end is not None and after.start < before.end:
+            if lost and any(s and self._hit(s, before, after) for s in self._silences):
+                lost -= 1
+                explained[SILENCED] += 1
+            elif before.end is not None and after.start < before.end:
                 problems.append(f"attempt {attempt} ran twice at once")
             elif before.event is Event.SNOOZED:
                 continue
@@ -145,7 +154,7 @@ class Judge:
                 problems.append(f"attempt {attempt} was run again, and no fault explains it")
 
     def _hit(self, fault: Fault, before: Execution, after: Execution) -> bool:
-        """Was the supervisor killed while it held that execution, or its result?"""
+        """Did that fall on the supervisor while it held that execution, or its result?"""
         process = before.process
         if (process.host, process.supervisor) != (fault.host, fault.pid):
             return False
@@ -160,6 +169,18 @@ class Judge:
             if fault.began <= kill.began and fault.ended + RECOVERY >= since:
                 since = min(since, fault.began - UNSETTLED)
         return since
+
+
+def _silence(pause: Fault, faults: Iterable[Fault]) -> Fault | None:
+    """That pause, from the loss of the connection on that its supervisor can't have got over."""
+    for fault in faults:
+        if fault.kind in (BACKENDS, FAST, IMMEDIATE) or (
+            fault.kind == BACKEND and "listener" in fault.detail
+        ):
+            is_before = fault.began <= pause.began <= fault.ended + RECONNECTED
+            if is_before and pause.ended - fault.began >= SILENT:
+                return Fault(PAUSE, fault.began, pause.ended, pause.host, pause.pid)
+    return None
 
 
 def _wrong_end(case: Case, state: str, last: int) -> list[str]:

@@ -18,6 +18,9 @@ log = logging.getLogger("wsup.link")
 #: Seconds between tries to reconnect: doubling from first to last. All are back long before any
 #: of them has been connected for the WITNESS_SECONDS that it takes to bury somebody.
 RECONNECT_FIRST, RECONNECT_LAST = 0.1, 2.0
+#: Seconds before the first try at most, where the listener was lost: the lock that it holds for
+#: others to see is free.
+RECONNECT_SOON = 0.3
 #: Seconds that a connection must have held for its loss to be one by itself, and no sign that
 #: the server, though it can be reached, can't do its work.
 STEADY_SECONDS = 10.0
@@ -48,19 +51,25 @@ class Link:
         """
         supervisor = self._supervisor
         source = supervisor.source
+        # Others watch the lock that the listener holds: that waits for no turn under way.
+        is_only_deaf = self._registered and source.connected
+        if is_only_deaf:
+            await supervisor.listener.connect(source.supervisor)
         async with supervisor.turns.quiet:
-            await source.connect()
+            if not source.connected:
+                await source.connect()
             if first is not None:
                 await self._bury_predecessor(first)
             elif self._registered and not await self._is_known():
                 self._start_over()
-            await self._enter()
+                is_only_deaf = False
+            await self._enter(listen=not is_only_deaf)
             if first is None:
                 await self._compare(after_loss=True)
                 self._compare_in = 1 - COMPARE_AFTER_LOSS
         self._connected_at = time.monotonic()
 
-    async def _enter(self) -> None:
+    async def _enter(self, *, listen: bool) -> None:
         """Be there for the others to see."""
         supervisor = self._supervisor
         source = supervisor.source
@@ -69,7 +78,8 @@ class Link:
             self._registered = True
             log.info("registered as supervisor %d", source.supervisor)
         supervisor.witness.reconnected()
-        await supervisor.listener.connect(source.supervisor)
+        if listen:
+            await supervisor.listener.connect(source.supervisor)
 
     async def _bury_predecessor(self, left: dict[str, Any]) -> None:
         """Whoever wrote the pid file is dead, or its lock would not be free: no need to wait."""
@@ -116,9 +126,10 @@ class Link:
         supervisor.turns.pulling = False  # not before it is known that nobody has buried us
         if time.monotonic() - self._connected_at > STEADY_SECONDS:
             self._pause = 0.0
+        pause = min(self._pause, RECONNECT_SOON) if self._is_deaf() else self._pause
         while True:
-            await asyncio.sleep(self._pause)
-            self._pause = min(max(2 * self._pause, RECONNECT_FIRST), RECONNECT_LAST)
+            await asyncio.sleep(pause)
+            pause = self._pause = min(max(2 * self._pause, RECONNECT_FIRST), RECONNECT_LAST)
             try:
                 await self.connect()
                 break
@@ -133,15 +144,19 @@ class Link:
     def is_whole(self) -> bool:
         """Are both connections there? If one is not, whoever has met the loss may have kept it to
         itself: it is tried to reconnect. Not to be asked while `rise_again` is under way."""
-        supervisor, listener = self._supervisor, self._supervisor.listener
+        supervisor = self._supervisor
         if self._reconnecting is not None:
             if self._reconnecting.done():
                 self._reconnecting.result()  # raises a fault of our own
         elif not supervisor.source.connected:
             self.lost(supervisor.source.loss)
-        elif listener.direct and not listener.connected:
+        elif self._is_deaf():
             self.lost("the listener is not connected")
         return self._reconnecting is None
+
+    def _is_deaf(self) -> bool:
+        listener = self._supervisor.listener
+        return listener.direct and not listener.connected
 
     async def compare_if_due(self) -> None:
         """To be called at every beat."""
@@ -165,8 +180,10 @@ class Link:
     async def rise_again(self) -> None:
         """Others took this supervisor for dead and have its jobs: what runs here is in vain."""
         async with self._supervisor.turns.quiet:
+            if await self._is_known():
+                return  # a reconnection has come first, and has seen to it
             self._start_over()
-            await self._enter()
+            await self._enter(listen=True)
         self._supervisor.sleep.must_say = True
         self._supervisor.wake()
 

@@ -24,12 +24,18 @@ class _Seen:
     beat_since: float
     free_since: float | None
 
+    @property
+    def silent_since(self) -> float | None:
+        """Since when nothing has spoken for its life, neither its lock nor a beat."""
+        return None if self.free_since is None else max(self.free_since, self.beat_since)
+
 
 class Witness:
     """Watches the other supervisors, each by this host's own monotonic clock.
 
-    One is dead when its session's lock has been free for a second, or when it hasn't beaten for
-    its whole lease (its host may be cut off while its session still hangs on the server).
+    One is dead when its session's lock has been free for a second without a beat (who has lost
+    that session only still beats by the other one), or when it hasn't beaten for its whole lease
+    (its host may be cut off while its session still hangs on the server).
     """
 
     def __init__(self, source: PostgresSource, max_lost: int) -> None:
@@ -42,10 +48,12 @@ class Witness:
     def next_verdict(self) -> float:
         """When a lock that is free now will have been free for long enough, on the monotonic
         clock; infinity if none is."""
-        free = [seen.free_since for seen in self._seen.values() if seen.free_since is not None]
-        if not free:
+        silent = [
+            seen.silent_since for seen in self._seen.values() if seen.silent_since is not None
+        ]
+        if not silent:
             return math.inf
-        return max(min(free) + FREE_SECONDS, self._connected_since + WITNESS_SECONDS)
+        return max(min(silent) + FREE_SECONDS, self._connected_since + WITNESS_SECONDS)
 
     def forget(self) -> None:
         """Nobody else has claims: there is nothing to take over."""
@@ -84,6 +92,6 @@ class Witness:
         return seen
 
     def _is_dead(self, peer: Peer, seen: _Seen, now: float) -> bool:
-        if seen.free_since is not None and now - seen.free_since >= FREE_SECONDS:
+        if seen.silent_since is not None and now - seen.silent_since >= FREE_SECONDS:
             return True
         return peer.lease > 0 and now - seen.beat_since >= peer.lease

@@ -67,8 +67,9 @@ class Pulse:
         supervisor = self._supervisor
         while True:
             busy = supervisor.is_busy()
-            if self._link.is_whole():
-                await self._beat_if_due(time.monotonic(), busy=busy)
+            is_whole = self._link.is_whole()
+            if is_whole or supervisor.source.connected:
+                await self._beat_if_due(time.monotonic(), busy=busy, act=is_whole)
             verdict_in = max(TICK_BUSY, supervisor.witness.next_verdict - time.monotonic())
             await self._doze(TICK_BUSY if supervisor.is_busy() else min(TICK_IDLE, verdict_in))
 
@@ -109,7 +110,7 @@ class Pulse:
         reap_strangers({m.pid for m in supervisor.pool.members})
         self._watchdog.look()
 
-    async def _beat_if_due(self, now: float, *, busy: bool) -> None:
+    async def _beat_if_due(self, now: float, *, busy: bool, act: bool) -> None:
         supervisor = self._supervisor
         tell = busy and not self._told
         if not tell and self._next_beat(busy=busy) > now:
@@ -121,7 +122,8 @@ class Pulse:
             beat = await self._beat(tell=tell)
             self._told = busy
             self._beaten_asleep = asleep
-            await self._act(beat)
+            if act:
+                await self._act(beat)
         except (DatabaseError, SourceLost) as error:
             self._link.lost(str(error))
 

@@ -54,6 +54,38 @@ def test_nothing_is_pulled_in_the_name_of_the_dead(
     assert len(started.read_text().splitlines()) == len(jobs)
 
 
+def test_who_can_not_listen_but_works_is_not_buried(
+    make_supervisor: Callable[..., Supervisor],
+    connection: Connection,
+    relay: Relay,
+    tmp_path: Path,
+) -> None:
+    """As when the server has no connection to spare: the lock stays free, and the beats go on."""
+    first = make_supervisor("--subworkers", "1", "--listen", relay.dsn).start()
+    second = make_supervisor("--subworkers", "1", "--poll", "1").start()
+    second.ask("pause")
+    started, go = tmp_path / "started", tmp_path / "go"
+    job = enqueue(connection, "wait_for_file", path=str(go), started=str(started))
+    until(started.exists)
+    until(lambda: second.status()["uptime"] > WITNESS_SECONDS + 1)
+    relay.change = lambda _data: None  # and each new connection is broken, too
+    connection.execute(
+        "SELECT pg_terminate_backend(l.pid) FROM pg_locks AS l"
+        " WHERE l.locktype = 'advisory' AND l.classid = 2004055408 AND l.objid = %s",
+        [first.status()["supervisor"]],
+    )
+    first.wait_for("again in", times=2)
+    second.ask("resume")
+    before = beats(connection)
+    until(lambda: beats(connection) >= before + 8, "both have beaten for more than two seconds")
+    assert "is dead" not in second.log
+    relay.change = lambda data: data
+    first.wait_for("connected again")
+    go.touch()
+    assert finished(connection, job) == ["succeeded"]
+    assert len(started.read_text().splitlines()) == 1
+
+
 #: The number of a supervisor that is only a claim and a lock.
 OTHER = 1000
 
@@ -91,5 +123,5 @@ def as_other(database: str) -> Connection:
 
 
 def beats(connection: Connection) -> int:
-    row = connection.execute("SELECT beat FROM wsup.supervisor").fetchone()
+    row = connection.execute("SELECT sum(beat) FROM wsup.supervisor").fetchone()
     return int(row[0]) if row else 0

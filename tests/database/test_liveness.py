@@ -116,6 +116,20 @@ def test_a_lock_that_is_taken_again_in_time_is_no_death(
     assert not observed.after(0.9)
 
 
+def test_who_still_beats_is_not_dead(
+    observed: Observed, hold: Callable[[], Connection], connection: Connection
+) -> None:
+    """It has lost the session with the lock only, and can't get another one."""
+    session = hold()
+    assert not observed.after(6)
+    end(session, connection)
+    for _ in range(5):
+        observed.beat()
+        assert not observed.after(0.9)
+    assert not observed.after(0.9)
+    assert observed.after(0.1)
+
+
 def test_a_host_that_is_cut_off_is_dead_after_its_lease(
     observed: Observed, hold: Callable[[], Connection]
 ) -> None:

@@ -12,7 +12,7 @@ import_from_root("soak")
 from soak import ledger  # noqa: E402
 from soak.accounts import Accounts, Fate  # noqa: E402
 from soak.faults import BACKEND, PAUSE, SUBWORKER, SUPERVISOR, Fault  # noqa: E402
-from soak.judge import NEIGHBOUR, UNWRITTEN, Case, Failure, Judge  # noqa: E402
+from soak.judge import NEIGHBOUR, SILENCED, UNWRITTEN, Case, Failure, Judge  # noqa: E402
 from soak.kinds import KINDS  # noqa: E402
 from soak.ledger import Event, Execution, Process  # noqa: E402
 
@@ -20,6 +20,7 @@ HERE, THERE = Process(0, 100, 101), Process(1, 200, 201)
 LOST = Failure(1, True, "SupervisorDied", "")
 DIED = Failure(1, False, "SubworkerDied", "SIGKILL")
 UNLUCKY = [Failure(attempt, False, "Unlucky", "") for attempt in (1, 2, 3)]
+DEAFENED = Fault(BACKEND, 10.2, 10.3, detail="wsup listener 17")
 KILLED = Fault(SUPERVISOR, 10.5, 12.0, 0, 100)
 
 
@@ -84,6 +85,11 @@ EXPLAINED: list[Any] = [
     # The result could not be committed, for the supervisor was stopped.
     (SUPERVISOR, case(executions=[ran(start=1), ran(start=12, process=THERE)],
                       failures=[LOST], faults=[KILLED, Fault(PAUSE, 1.0, 9.0, 0, 100)])),
+    # Stopped before it had its connection back: dead for all that others could see.
+    (SILENCED, case(executions=[ran(), ran(start=12, process=THERE)],
+                    failures=[LOST], faults=[Fault(PAUSE, 10.5, 14, 0, 100), DEAFENED])),
+    (SILENCED, case(executions=[ran(end=15), ran(start=12, process=THERE)],
+                    failures=[LOST], faults=[Fault(PAUSE, 10.5, 14, 0, 100), DEAFENED])),
     (SUBWORKER, case(executions=[ran(event=None), ran(2, 20)], outcomes=[("succeeded", 2)],
                      failures=[DIED], faults=[Fault(SUBWORKER, 10.1, 10.2, 0, 101)])),
     # It had ended, but nobody had heard of that.
@@ -120,6 +126,13 @@ WRONG: list[Any] = [
     ("was run again", case(executions=[ran(), ran(start=12)], faults=[KILLED])),
     ("was run again", case(executions=[ran(), ran(start=12)], failures=[LOST],
                            faults=[Fault(PAUSE, 10, 11, 0, 100), Fault(BACKEND, 10, 11)])),
+    # A pause that came when the connection was back, was over too soon, or hit another host.
+    ("was run again", case(executions=[ran(), ran(start=16)], failures=[LOST],
+                           faults=[Fault(PAUSE, 14, 18, 0, 100), DEAFENED])),
+    ("was run again", case(executions=[ran(), ran(start=12)], failures=[LOST],
+                           faults=[Fault(PAUSE, 10.5, 11, 0, 100), DEAFENED])),
+    ("was run again", case(executions=[ran(), ran(start=12)], failures=[LOST],
+                           faults=[Fault(PAUSE, 10.5, 14, 1, 200), DEAFENED])),
     ("twice at once", case(executions=[ran(end=15), ran(start=12, process=THERE)],
                            failures=[LOST], faults=[KILLED])),
     # A kill of another process, and of one that had reported its end.
