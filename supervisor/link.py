@@ -68,6 +68,7 @@ class Link:
                 await self._compare(after_loss=True)
                 self._compare_in = 1 - COMPARE_AFTER_LOSS
         self._connected_at = time.monotonic()
+        supervisor.sure_again()
 
     async def _enter(self, *, listen: bool) -> None:
         """Be there for the others to see."""
@@ -184,6 +185,7 @@ class Link:
                 return  # a reconnection has come first, and has seen to it
             self._start_over()
             await self._enter(listen=True)
+        self._supervisor.sure_again()
         self._supervisor.sleep.must_say = True
         self._supervisor.wake()
 

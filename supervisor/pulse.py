@@ -38,6 +38,7 @@ class Pulse:
         self._last_beat = 0.0
         #: Ends the pause between two looks at the clock.
         self._stir = asyncio.Event()
+        supervisor.lapse.on_doubt = self._stir.set
         #: Loops in a long pause.
         self._dozing = 0
         #: The others know that there are claims here, which they must watch.
@@ -56,6 +57,7 @@ class Pulse:
             busy = supervisor.is_busy()
             if busy:
                 supervisor.watch.look(supervisor.pool.members)
+            supervisor.lapse.look()
             now = time.monotonic()
             if now >= next_sample:
                 next_sample = now + self._every
@@ -113,7 +115,7 @@ class Pulse:
     async def _beat_if_due(self, now: float, *, busy: bool, act: bool) -> None:
         supervisor = self._supervisor
         tell = busy and not self._told
-        if not tell and self._next_beat(busy=busy) > now:
+        if not tell and not supervisor.lapse.doubtful and self._next_beat(busy=busy) > now:
             return
         self._last_beat = now
         asleep = supervisor.is_asleep()
@@ -143,6 +145,8 @@ class Pulse:
         if not beat.alive:
             await self._link.rise_again()
             return
+        if supervisor.lapse.doubtful:
+            supervisor.sure_again()
         if not beat.claimed:
             supervisor.witness.forget()
         elif await supervisor.witness.look():

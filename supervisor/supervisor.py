@@ -19,6 +19,7 @@ from ..subworkers.wire import Load, Untrusted
 from .backlog import Backlog
 from .gather import Gather
 from .lanes import Lanes
+from .lapse import Lapse
 from .liveness import Witness
 from .member import Member
 from .memory import MemoryMeter
@@ -61,6 +62,7 @@ class Supervisor:
         self.pool = Pool(on_report=self._report, on_death=self._died, on_change=self._changed)
         self.recycling = Recycling(lambda: self.pool.current, self.pool.renew)
         self.demand = Demand(self.backlog, settings.batch, settings.concurrency)
+        self.lapse = Lapse()
         self.turns = Turns(
             self.source,
             self.gather,
@@ -69,6 +71,7 @@ class Supervisor:
             wanted=lambda: self.demand.wanted(self.pool.current),
             starving=lambda: self.demand.starving(self.pool.current),
             busy=self.is_busy,
+            in_doubt=self.lapse.look,
             on_rows=self._pulled,
             on_settled=self._settled,
             on_dry=self._dry,
@@ -110,13 +113,22 @@ class Supervisor:
         if self.stopping:
             self._give_back_backlog()
         else:
-            self.backlog.hand_out(self.pool.current)
+            self._hand_out()
         self.on_busy()
 
     def _finished(self) -> None:
         """execute → gather"""
-        if len(self.backlog):
+        self._hand_out()
+        self.turns.consider()
+
+    def _hand_out(self) -> None:
+        if len(self.backlog) and not self.lapse.look():
             self.backlog.hand_out(self.pool.current)
+
+    def sure_again(self) -> None:
+        """The database has said that the jobs here are still ours."""
+        self.lapse.settle()
+        self._hand_out()
         self.turns.consider()
 
     def _settled(self, jobs: int, seconds: float) -> None:
@@ -170,8 +182,7 @@ class Supervisor:
 
     def _changed(self) -> None:
         """There are more or fewer subworkers, or others."""
-        if len(self.backlog):
-            self.backlog.hand_out(self.pool.current)
+        self._hand_out()
         self.turns.consider()
 
     def _lost(self, reason: str) -> None:

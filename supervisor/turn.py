@@ -48,6 +48,7 @@ class Turns:
         wanted: Callable[[], int],
         starving: Callable[[], bool],
         busy: Callable[[], bool],
+        in_doubt: Callable[[], bool],
         on_rows: Callable[[list[Row]], None],
         on_settled: Callable[[int, float], None],
         on_dry: Callable[[], None],
@@ -61,6 +62,7 @@ class Turns:
         self._wanted = wanted
         self._starving = starving
         self._busy = busy
+        self._in_doubt = in_doubt
         self._on_rows = on_rows
         self._on_settled = on_settled
         self._on_dry = on_dry
@@ -92,6 +94,8 @@ class Turns:
         """Something has changed: take a turn now, or later, or not at all."""
         if self._due.is_set() or self.sending or not self._source.connected:
             return  # after the turn that is under way, it is considered again
+        if self._in_doubt() and not self._gather.finished:
+            return  # once that is settled, it is considered again
         if self._is_urgent():
             self._due.set()
         elif self._timer is None and (self._gather.finished or self._wants_more()):
@@ -148,7 +152,8 @@ class Turns:
 
     async def _take(self) -> bool:
         entries = self._cut_batch()
-        wanted = max(0, self._wanted() - len(self.arriving)) if self.pulling else 0
+        may_pull = self.pulling and not self._in_doubt()
+        wanted = max(0, self._wanted() - len(self.arriving)) if may_pull else 0
         promote = self.pulling and (
             self.promote_now or time.monotonic() - self._last_promote >= PROMOTE_SECONDS
         )

@@ -1,5 +1,6 @@
 """Who was taken for dead comes back as another one; who has just come back buries nobody."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -9,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from relay import Relay
-from running import Supervisor, enqueue, finished, until
+from running import Supervisor, alive, all_over, enqueue, enqueue_counts, finished, runs, until
 
 from wsup.supervisor.liveness import WITNESS_SECONDS
 
@@ -84,6 +85,49 @@ def test_who_can_not_listen_but_works_is_not_buried(
     go.touch()
     assert finished(connection, job) == ["succeeded"]
     assert len(started.read_text().splitlines()) == 1
+
+
+def test_who_was_away_starts_nothing_before_it_knows_that_it_was_not_buried(
+    make_supervisor: Callable[..., Supervisor], connection: Connection, tmp_path: Path
+) -> None:
+    """What it holds is others' by now, and may have been run by them."""
+    first, second = (make_supervisor("--subworkers", "2", "--poll", "1").start() for _ in range(2))
+    second.ask("pause")
+    until(lambda: second.status()["uptime"] > WITNESS_SECONDS + 1)
+    number, old = first.status()["supervisor"], set(first.subworker_pids())
+    ledger = tmp_path / "ledger"
+    jobs = enqueue_counts(connection, ledger, 20_000)
+    until(ledger.exists)
+    first.send(signal.SIGSTOP)
+    connection.execute(
+        "SELECT pg_terminate_backend(l.pid) FROM pg_locks AS l"
+        " WHERE l.locktype = 'advisory' AND l.classid = 2004055408 AND l.objid = %s",
+        [number],
+    )
+    second.wait_for(f"supervisor {number} is dead")
+    until(lambda: is_still(ledger), "its subworkers have done what they had")
+    before = runs_by(old, ledger)
+    first.send(signal.SIGCONT)
+    first.wait_for("registered as supervisor", times=2)
+    until(lambda: not any(alive(pid) for pid in old), "the old subworkers are gone")
+    assert runs_by(old, ledger) == before
+    second.ask("resume")
+    assert all_over(connection, jobs) == {"succeeded": len(jobs)}
+    assert set(runs(ledger)) == set(jobs)
+    claims = connection.execute("SELECT count(*) FROM wsup.claim WHERE supervisor = %s", [number])
+    assert claims.fetchone() == (0,)
+
+
+def is_still(file: Path) -> bool:
+    """Nothing tells that nothing more will be written."""
+    size = file.stat().st_size
+    time.sleep(0.5)
+    return file.stat().st_size == size
+
+
+def runs_by(pids: set[int], ledger: Path) -> int:
+    """How many jobs these subworkers have run, by the ledger."""
+    return sum(int(line.split()[2]) in pids for line in ledger.read_text().splitlines())
 
 
 #: The number of a supervisor that is only a claim and a lock.

@@ -45,6 +45,7 @@ class Told:
             wanted=lambda: self.wanted,
             starving=lambda: False,
             busy=lambda: True,
+            in_doubt=lambda: False,
             on_rows=self.rows.extend,
             on_settled=lambda *_: None,
             on_dry=lambda: None,
