@@ -1,0 +1,5 @@
+SELECT (SELECT coalesce(sum(awa.sequence_next_value(seq_name) - 1), 0) FROM awa.queue_enqueue_heads)
+       = (SELECT coalesce(sum(pruned_completed_count + pruned_failed_count), 0)
+            FROM awa.queue_terminal_rollups)
+       + (SELECT coalesce(sum(completed_count), 0) FROM awa.receipt_completion_batches)
+       + (SELECT count(*) FROM awa.done_entries)
