@@ -1,4 +1,4 @@
-"""Awa: a core in Rust that calls async Python handlers, and a synchronous client for the enqueues."""
+"""Awa: a core in Rust that calls async Python handlers; its synchronous client enqueues."""
 
 import asyncio
 import dataclasses

@@ -1,0 +1,1 @@
+SELECT meta ->> 'return' FROM oban_jobs

@@ -1,0 +1,1 @@
+SELECT NOT EXISTS (SELECT FROM oban_jobs WHERE state IN ('available', 'executing'))
