@@ -79,7 +79,7 @@ def test_a_wrong_description_is_refused(tmp_path: Path, old: str, new: str, comp
 
 def test_every_system_of_ours_is_described_well() -> None:
     assert next(iter(system.load_all(None))).name == "wsup"
-    with pytest.raises(BenchError, match="no system nothing: there are bare"):
+    with pytest.raises(BenchError, match="no system nothing: there are awa, bare"):
         system.load_all(["nothing"])
 
 

@@ -1,0 +1,1 @@
+SELECT output FROM dbos.workflow_output
