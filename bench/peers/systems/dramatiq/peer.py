@@ -44,8 +44,6 @@ class Dramatiq(Peer):
         return Counts(self.enqueued - failed - left, failed, left)
 
     def work(self) -> None:
-        if "prefetch" in SETTINGS:
-            os.environ["dramatiq_queue_prefetch"] = str(SETTINGS["prefetch"])
         command = ["dramatiq", "peer:broker", "--processes", str(SETTINGS["workers"])]
         os.execvp(command[0], [*command, "--threads", str(SETTINGS["threads"])])
 
