@@ -12,7 +12,14 @@ const CHUNK = 10_000;
 
 /** A job stays in its table with its state; a batch is completed as a whole, and keeps no results. */
 class Boss {
-  #boss = new PgBoss({ connectionString: DSN, max: SETTINGS.connections, useListenNotify: true });
+  #boss = new PgBoss({
+    connectionString: DSN,
+    max: SETTINGS.connections,
+    useListenNotify: true,
+    monitorIntervalSeconds: SETTINGS.count_seconds,
+    superviseIntervalSeconds: SETTINGS.count_seconds,
+    queueCacheIntervalSeconds: SETTINGS.count_seconds,
+  });
   #pool = new pg.Pool({ connectionString: DSN, max: 1 });
 
   async prepare() {
@@ -56,7 +63,14 @@ class Boss {
     await this.#start();
     process.once("SIGTERM", () => this.#boss.stop({ graceful: true }).then(() => process.exit()));
     const { batch, concurrency } = SETTINGS;
-    const options = { batchSize: batch, localConcurrency: concurrency, burstWhenBatchFull: true };
+    const options = {
+      batchSize: batch,
+      localConcurrency: concurrency,
+      pollingIntervalSeconds: 0.5,
+      notifyPollingIntervalSeconds: 0.5,
+      burstWhenBatchFull: true,
+      burstWhenReadyExceeds: 1, // a batch of one is never called full
+    };
     for (const [name, { body }] of Object.entries(BODIES)) {
       await this.#boss.work(name, options, (jobs) => Promise.all(jobs.map(({ data }) => body(data))));
     }
