@@ -65,6 +65,21 @@ def test_it_writes_the_same_ledger(tmp_path: Path) -> None:
     assert ledger.started[7] < ledger.started[3] < ledger.started[4] < ledger.started[9]
 
 
+def test_tasks_that_keep_it_busy_are_not_written_only_afterwards(tmp_path: Path) -> None:
+    """Else the harness would take jobs that are over for jobs that are still to begin."""
+    said, _ = node(
+        tmp_path,
+        f"{BODIES} import {{ readFileSync }} from 'node:fs';"
+        "const wait = (end) => { while (performance.now() < end); };"
+        "for (const number of [0, 1]) {"
+        "  BODIES.noop.body({ number }); wait(performance.now() + 20); }"
+        "const bytes = readFileSync(process.env.BENCH_LEDGER);"
+        "console.log(bytes.readBigUInt64LE(4 * 8) > 0n);",
+        jobs=2,
+    )
+    assert said == ["true"]
+
+
 def test_its_jobs_sleep_as_long_as_those_in_python(tmp_path: Path) -> None:
     said, _ = node(
         tmp_path,
