@@ -40,6 +40,8 @@ def measure(stage: Stage, task: str) -> dict[str, float]:
         watch.until(stage.jobs // 10)
         meter = Meter(stage.connection, workers.pids, stage.bench.server_pids)
         counted, began = watch.not_begun(), time.monotonic()
+        if not counted:
+            raise PeerFailed(f"all {stage.jobs:,} jobs began at once: too few to be measured")
         watch.until(stage.jobs)
         watch.until_settled()
         seconds = time.monotonic() - began

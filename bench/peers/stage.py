@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from ..server import WORKER
 from .client import Client
 from .inside.bench_peer.ledger import Ledger
-from .install import INSIDE, Installed
+from .install import CACHE, INSIDE, Installed
 from .statements import statement
 from .workers import Workers
 
@@ -100,6 +100,7 @@ def _environment(
     return kept | {
         "PATH": f"{bin_folder}:{os.environ.get('PATH', os.defpath)}",
         "PYTHONPATH": f"{INSIDE}:{system.folder}",
+        "NODE_PATH": str(CACHE / system.name / "node" / "node_modules"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "BENCH_DSN": _url(bench.server.dsn(DATABASE, role)),
         "BENCH_REDIS": bench.redis.url if bench.redis else "",

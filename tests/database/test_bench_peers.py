@@ -13,6 +13,7 @@ import_from_root("bench")
 from bench.peers import drain, enqueue, latency, system  # noqa: E402
 from bench.peers.errors import JobsWrong, PeerFailed  # noqa: E402
 from bench.peers.install import Installed  # noqa: E402
+from bench.peers.meter import value, written_since  # noqa: E402
 from bench.peers.stage import Bench, stage  # noqa: E402
 from bench.peers.statements import statement  # noqa: E402
 from bench.server import Server  # noqa: E402
@@ -57,6 +58,13 @@ def test_a_system_that_does_all_jobs_has_figures(bench: Bench) -> None:
     assert figures["wal"] > 50
 
 
+def test_a_system_that_writes_nothing_into_postgresql_costs_no_wal(bench: Bench) -> None:
+    with bench.server.connect() as connection:
+        connection.execute(statement("settle_disk"))
+        commits, _ = written_since(connection, value(connection, "wal_position"))
+    assert commits == 0
+
+
 @pytest.mark.parametrize(
     ("fault", "complaint"),
     [
@@ -70,6 +78,11 @@ def test_a_system_that_does_all_jobs_has_figures(bench: Bench) -> None:
 def test_a_system_that_drops_something_has_none(bench: Bench, fault: str, complaint: str) -> None:
     with pytest.raises(JobsWrong, match=complaint):
         drained(bench, fault)
+
+
+def test_jobs_that_all_begin_before_the_first_look_give_no_figures(bench: Bench) -> None:
+    with pytest.raises(PeerFailed, match="all 200 jobs began at once: too few to be measured"):
+        drained(bench, "at once")
 
 
 def test_a_job_that_never_ends_is_not_waited_for_for_ever(

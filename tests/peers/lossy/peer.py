@@ -38,6 +38,8 @@ class Lossy(Peer):
     def enqueue_many(self, task: str, many: Sequence[Args]) -> None:
         for args in many:
             self.enqueue(task, args)
+            if FAULT == "at once":
+                BODIES[task].body(**args)
 
     def enqueue_in_transaction(self, task: str, args: Args) -> None:
         if FAULT == "uncommitted":

@@ -62,8 +62,8 @@ async def nap(number: int) -> int:
 
 
 def sleep_seconds(number: int) -> float:
-    """300 to 700 ms, another time for each job, the same for all systems."""
-    return random.Random(number).uniform(0.3, 0.7)
+    """300 to 700 ms, another time for each job, the same for all systems in all languages."""
+    return 0.3 + 0.4 * (number * 2_654_435_761 % 2**32) / 2**32
 
 
 def sleep(number: int) -> int:

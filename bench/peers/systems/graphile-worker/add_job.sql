@@ -1,0 +1,1 @@
+SELECT FROM graphile_worker.add_job($1, $2::json)

@@ -1,0 +1,1 @@
+SELECT NOT EXISTS (SELECT FROM graphile_worker._private_jobs) AS settled
