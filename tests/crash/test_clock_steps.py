@@ -10,14 +10,14 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from running import Supervisor, enqueue, failures, finished, result, runs, state, until
+from running import Supervisor, alive, enqueue, failures, finished, result, runs, state, until
 
 from wsup.supervisor.liveness import WITNESS_SECONDS
 
@@ -67,6 +67,15 @@ class Clock:
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "NO_FAKE_STAT": "1",
         }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _swept() -> Iterator[None]:
+    """libfaketime leaves names in /dev/shm for each process that is killed."""
+    yield
+    for file in Path("/dev/shm").glob("*faketime_s*_*"):
+        if not alive(int(file.name.rpartition("_")[2])):
+            file.unlink(missing_ok=True)
 
 
 @pytest.fixture
