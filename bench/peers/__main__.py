@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from contextlib import ExitStack
@@ -36,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, help="times that each is measured")
     parser.add_argument("--scale", type=float, default=1.0, help="0.1: a tenth of the jobs")
     parser.add_argument("--systems", type=Path, default=system.SYSTEMS, help="another folder")
+    parser.add_argument("--long", action="store_true", help="the workloads that take long")
     parser.add_argument("--write", action="store_true", help="write the page in docs/ anew")
     parser.add_argument("--render", type=Path, metavar="FILE", help="measure nothing: show these")
     return parser
@@ -48,7 +50,7 @@ def main() -> None:
         if given.write:
             plots.pyplot()  # before, not after an hour
         file = given.render or measure(
-            plan.chosen(given.only, given.rounds, given.scale),
+            plan.chosen(given.only, given.rounds, given.scale, long=given.long),
             system.load_all(given.peers.split(",") if given.peers else None, given.systems),
         )
         print(report.text(results.read(file)))
@@ -92,6 +94,7 @@ def _about(bench: Bench, installed: list[Installed], missing: dict[str, str]) ->
         machine=versions,
         installed={one.system.name: one.packages for one in installed},
         missing=missing,
+        cores=len(os.sched_getaffinity(0)),
     )
 
 

@@ -42,7 +42,9 @@ def measure(stage: Stage, task: str) -> dict[str, float]:
         counted, began = watch.not_begun(), time.monotonic()
         if not counted:
             raise PeerFailed(f"all {stage.jobs:,} jobs began at once: too few to be measured")
+        before = value(stage.connection, "transactions")
         watch.until(stage.jobs)
+        busy = value(stage.connection, "transactions") - before
         watch.until_settled()
         seconds = time.monotonic() - began
         cost = meter.read()
@@ -55,9 +57,12 @@ def measure(stage: Stage, task: str) -> dict[str, float]:
         "rate": counted / seconds,
         "enqueued": stage.jobs / filled,
         "worker_us": cost.workers * 1e6 / counted,
+        "main_us": cost.mains * 1e6 / counted,
         "server_us": cost.servers * 1e6 / counted,
         "statements": cost.statements * 1000 / counted,
         "transactions": transactions * 1000 / stage.jobs,
+        # While there was something to pull, so without those of the questions at the end.
+        "busy": busy * 1000 / counted,
         "commits": cost.commits * 1000 / counted,
         # Bytes a job, from its enqueue to its end.
         "wal": cost.wal / counted + enqueue_wal / stage.jobs,

@@ -30,8 +30,9 @@ class Plan(NamedTuple):
     def runs(self, systems: list[Installed]) -> Iterator[tuple[str, int, Installed]]:
         """Workload by workload, round by round, one system after the other: A B C A B C."""
         for workload in self.workloads:
-            for number in range(1, 1 + max(self._rounds(one.system) for one in systems)):
-                for one in systems:
+            here = [one for one in systems if _takes_part(one.system, workload)]
+            for number in range(1, 1 + max((self._rounds(one.system) for one in here), default=0)):
+                for one in here:
                     if number <= self._rounds(one.system):
                         yield workload, number, one
 
@@ -39,9 +40,15 @@ class Plan(NamedTuple):
         return self.rounds or system.rounds
 
 
-def chosen(workloads: str | None, rounds: int | None, scale: float) -> Plan:
+def _takes_part(system: System, workload: str) -> bool:
+    named = WORKLOADS[workload].systems
+    return system.takes_part(workload) and (not named or system.name in named)
+
+
+def chosen(workloads: str | None, rounds: int | None, scale: float, *, long: bool = False) -> Plan:
     """Raises BenchError for a workload that there is not."""
-    names = workloads.split(",") if workloads else list(WORKLOADS)
+    usual = [name for name, workload in WORKLOADS.items() if workload.long == long]
+    names = workloads.split(",") if workloads else usual
     if unknown := set(names) - set(WORKLOADS):
         there = ", ".join(WORKLOADS)
         raise BenchError(f"no workload {', '.join(sorted(unknown))}: there are {there}")

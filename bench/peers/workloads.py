@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from . import drain, enqueue, latency, sleeps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from .stage import Stage
+
+    #: Figures by name; what has many values, one after the other, is a series.
+    Found = Mapping[str, float | Sequence[float]]
 
 
 class Workload(NamedTuple):
@@ -19,7 +22,7 @@ class Workload(NamedTuple):
     task: str
     #: For a system that names no number of its own.
     jobs: int
-    measure: Callable[[Stage, str], dict[str, float]]
+    measure: Callable[[Stage, str], Found]
     #: The figure that systems are compared by, and is more of it better?
     figure: str
     unit: str
@@ -28,6 +31,10 @@ class Workload(NamedTuple):
     form: str
     #: What stands in its table: the head, the figure, and the form of its numbers.
     columns: tuple[tuple[str, str, str], ...]
+    #: Is it one of `make bench-long`?
+    long: bool = False
+    #: The systems that take part, where it isn't for all.
+    systems: tuple[str, ...] = ()
 
 
 def _drained(title: str, task: str, jobs: int) -> Workload:
@@ -37,7 +44,7 @@ def _drained(title: str, task: str, jobs: int) -> Workload:
 def _waiting(
     title: str,
     jobs: int,
-    measure: Callable[[Stage, str], dict[str, float]],
+    measure: Callable[[Stage, str], Found],
     figure: str,
     columns: tuple[tuple[str, str, str], ...],
 ) -> Workload:

@@ -133,3 +133,13 @@ def test_redis_is_empty_for_each_run(tmp_path: Path) -> None:
         server.empty()
         assert server.ask("EXISTS it").startswith(":0")
         assert server.version() != "?"
+
+
+def test_a_yardstick_takes_part_in_its_own_workloads_only(tmp_path: Path) -> None:
+    everywhere = Installed(described(tmp_path, GOOD), "1", {}, Path())
+    text = GOOD.replace('"it"', '"b"').replace("rounds = 1", 'only = ["cpu"]')
+    there = Installed(described(tmp_path, text, "b"), "1", {}, Path())
+    runs = plan.chosen("noop,cpu", 1, 1).runs([everywhere, there])
+    assert [f"{workload} {one.system.name}" for workload, _, one in runs] == [
+        "noop it", "cpu it", "cpu b",
+    ]  # fmt: skip

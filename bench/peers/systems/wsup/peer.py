@@ -49,6 +49,7 @@ class Wsup(Peer):
         command = ["wsup", "start", "--app", "peer:app", "--database", DSN]
         run_dir = str(FOLDER / f"run-{os.getpid()}")
         command += ["--subworkers", str(SETTINGS["subworkers"]), "--run-dir", run_dir]
+        command += ["--concurrency", str(SETTINGS["concurrency"])]
         os.execvp(command[0], command)
 
     def _row(self, name: str) -> Any:
