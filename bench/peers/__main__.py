@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from .. import machine
 from ..errors import BenchError
 from ..server import Server
-from . import plan, plots, report, results, runner, system
+from . import plan, plots, report, results, runner, scale, system
 from .calibrate import turns_per_millisecond
 from .install import CACHE
 from .redis import Redis
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .system import System
 
 INTERRUPTED = 130
+#: Connections, where as many processes as 20 supervisors have subworkers each need one.
+MANY = "300"
 LATEST = CACHE / "results.jsonl"
 
 
@@ -70,22 +72,27 @@ def measure(chosen: Plan, systems: list[System], file: Path = LATEST) -> Path:
     installed, missing = runner.install_all(systems)
     if not installed:
         raise BenchError(f"nothing could be installed: {' | '.join(missing.values())}")
+    scaled = any(name in scale.PAUSES for name in chosen.workloads)
+    settings = {"max_connections": MANY} if scaled else {}
     with ExitStack() as stack:
-        server = stack.enter_context(Server())
+        server = stack.enter_context(Server(settings))
         with server.connect() as connection:
             connection.execute(statement("prepare_server"))
         wanted = any(one.system.redis for one in installed)
         redis = stack.enter_context(Redis(server.folder)) if wanted else None
-        bench = Bench(server, redis, turns_per_millisecond())
-        results.append(file, _about(bench, installed, missing))
+        bench = Bench(server, redis, turns_per_millisecond(), chosen.scale)
+        results.append(file, _about(bench, installed, missing, settings))
         for measured in runner.play(bench, chosen, installed):
             results.append(file, measured)
     return file
 
 
-def _about(bench: Bench, installed: list[Installed], missing: dict[str, str]) -> results.About:
+def _about(
+    bench: Bench, installed: list[Installed], missing: dict[str, str], settings: dict[str, str]
+) -> results.About:
     versions = machine.described(bench.server.version(), bench.server.home)
     versions.append(("1 ms of CPU", f"{bench.turns:,} turns of an empty loop, at best"))
+    versions += [(f"PostgreSQL: {name}", setting) for name, setting in settings.items()]
     if bench.redis is not None:
         versions.append(("Redis", f"{bench.redis.version()}, default settings"))
     return results.About(

@@ -173,7 +173,7 @@ BARS = (
         _figure("tomorrow", "kept")),
     Bar("obstacle-keys", "10,000 behind a busy serial key: rate / without", ">=", 0.95, _never),
     Bar("scale-collapse", "20 supervisors / the best number of them", ">=", 0.9,
-        _scaled("rate", lambda rates: rates[-1] / max(rates), min)),
+        _scaled("rates", lambda rates: rates[-1] / max(rates), min)),
     Bar("scale-cpu", "CPU of the database a job, 20 supervisors / one", "<=", 1.8,
         _scaled("server_us", lambda each: each[-1] / each[0], max)),
     Bar("idle-statements", "idle, statements a minute", "<=", 20, _never, ",.0f"),

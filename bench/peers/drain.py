@@ -81,10 +81,11 @@ def settle_disk(stage: Stage) -> None:
 class Watch:
     """Sees by the ledger how far the workers are."""
 
-    def __init__(self, stage: Stage, workers: Workers) -> None:
+    def __init__(self, stage: Stage, workers: Workers, first: int = 0) -> None:
         self._stage = stage
         self._workers = workers
-        self._begun = 0
+        #: All jobs before it have begun.
+        self._begun = first
 
     def until(self, jobs: int) -> None:
         """Wait until the first so many jobs have begun."""

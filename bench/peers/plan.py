@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import BenchError
+from . import scale
 from .workloads import WORKLOADS
 
 if TYPE_CHECKING:
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
 
     from .install import Installed
     from .system import System
+
+
+#: Of a system that names no number of its own.
+NOOPS = WORKLOADS["noop"].jobs
 
 
 class Plan(NamedTuple):
@@ -24,8 +29,18 @@ class Plan(NamedTuple):
     scale: float = 1.0
 
     def jobs(self, system: System, workload: str) -> int:
-        """The warm-up, which is in the number for latencies, stays."""
-        return max(200, round(self.scale * system.jobs.get(workload, WORKLOADS[workload].jobs)))
+        """The warm-up, which is in the number for latencies, stays.
+
+        A system with fewer no-ops has fewer jobs in the long workloads, too.
+        """
+        usual = WORKLOADS[workload]
+        if workload in scale.PAUSES:
+            single = "subworkers" not in system.settings_for(workload).options
+            return scale.all_jobs(workload, self.scale, single=single)
+        jobs = system.jobs.get(workload, usual.jobs)
+        if usual.long and workload not in system.jobs:
+            jobs = round(jobs * system.jobs.get("noop", NOOPS) / NOOPS)
+        return max(200, round(self.scale * jobs))
 
     def runs(self, systems: list[Installed]) -> Iterator[tuple[str, int, Installed]]:
         """Workload by workload, round by round, one system after the other: A B C A B C."""
@@ -41,8 +56,11 @@ class Plan(NamedTuple):
 
 
 def _takes_part(system: System, workload: str) -> bool:
-    named = WORKLOADS[workload].systems
-    return system.takes_part(workload) and (not named or system.name in named)
+    """The long ones measure yardsticks only where they ask for them."""
+    chosen = WORKLOADS[workload]
+    if chosen.systems:
+        return system.name in chosen.systems
+    return system.takes_part(workload) and not (chosen.long and system.yardstick)
 
 
 def chosen(workloads: str | None, rounds: int | None, scale: float, *, long: bool = False) -> Plan:
@@ -52,4 +70,4 @@ def chosen(workloads: str | None, rounds: int | None, scale: float, *, long: boo
     if unknown := set(names) - set(WORKLOADS):
         there = ", ".join(WORKLOADS)
         raise BenchError(f"no workload {', '.join(sorted(unknown))}: there are {there}")
-    return Plan(names, rounds, scale)
+    return Plan(names, rounds or (1 if long else None), scale)

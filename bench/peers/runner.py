@@ -59,7 +59,8 @@ def _measure(bench: Bench, installed: Installed, workload: str, number: int, job
     began, busy, used = time.monotonic(), machine_seconds(), family_seconds(ours)
     if error is None:
         try:
-            with stage(bench, installed, workload, jobs) as one:
+            beside = round(bench.scale * chosen.beside)
+            with stage(bench, installed, workload, jobs, beside) as one:
                 for name, value in chosen.measure(one, chosen.task).items():
                     if isinstance(value, Sequence):
                         series[name] = list(value)

@@ -50,6 +50,8 @@ class System(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     #: Workloads that it has no means for, and why.
     without: dict[str, str] = {}
     settings: dict[str, dict[str, Any]]
+    #: A part of the text of the statement by which it pulls, so that it can be timed.
+    pull: str = ""
     #: Where the adapter lies.
     folder: Path = Path()
 
