@@ -114,6 +114,15 @@ class Watch:
         """How many jobs are still to come."""
         return self._stage.ledger.started.tolist().count(0)
 
+    def timed_until(self, jobs: int) -> tuple[int, float]:
+        """Wait: how many jobs began meanwhile, and the seconds. Raises PeerFailed if none did."""
+        left, began = self.not_begun(), time.monotonic()
+        self.until(jobs)
+        counted, seconds = left - self.not_begun(), time.monotonic() - began
+        if not counted:
+            raise PeerFailed("too few jobs to be timed: give a larger --scale")
+        return counted, seconds
+
     def _wait(self, deadline: float, complaint: str) -> None:
         self._workers.check_alive()
         if time.monotonic() > deadline:

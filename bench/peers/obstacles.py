@@ -6,7 +6,6 @@ database. Both times the first tenth is left out, and it goes until the last job
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from .drain import Watch, settle_disk
@@ -53,12 +52,10 @@ def _drained(stage: Stage, first: int) -> float:
     with stage.workers() as workers:
         watch = Watch(stage, workers, first)
         watch.until(first + stage.jobs // 10)
-        left, began = watch.not_begun(), time.monotonic()
-        watch.until(first + stage.jobs)
-        rate = (left - watch.not_begun()) / (time.monotonic() - began)
+        counted, seconds = watch.timed_until(first + stage.jobs)
         workers.look()
         workers.stop()  # which lets running jobs end
-    return rate
+    return counted / seconds
 
 
 def _with_and_without(stage: Stage, task: str, rate: float, without: float) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """Scale-out on one host: more and more supervisors of 8 subworkers each, or as many processes.
 
-Every point drains a backlog of its own in the same database. It is enqueued at once, when all workers
-are connected and have had some jobs, as 160 processes take long to start. The first tenth is left
-out, and it goes until the last job has begun.
+Every point drains a backlog of its own in the same database. It is enqueued at once, when all
+workers are connected and have had some jobs, as 160 processes take long to start. The first tenth
+is left out, and it goes until the last job has begun.
 """
 
 from __future__ import annotations
@@ -91,9 +91,7 @@ def _point(stage: Stage, task: str, supervisors: int, first: int, count: int) ->
         stage.client.ask("fill", task=task, first=first, count=count)
         watch.until(first + count // 10)
         meter = Meter(stage.connection, workers.pids, stage.bench.server_pids)
-        left, began = watch.not_begun(), time.monotonic()
-        watch.until(first + count)
-        counted, seconds = left - watch.not_begun(), time.monotonic() - began
+        counted, seconds = watch.timed_until(first + count)
         cost = meter.read()
         watch.until_settled()
         workers.stop()

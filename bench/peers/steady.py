@@ -95,11 +95,9 @@ class Steady:
     def _own_rate(self, workers: Workers, jobs: int) -> float:
         watch = Watch(self._stage, workers)
         watch.until(jobs // 10)
-        left, began = watch.not_begun(), time.monotonic()
-        watch.until(jobs)
-        rate = (left - watch.not_begun()) / (time.monotonic() - began)
+        counted, seconds = watch.timed_until(jobs)
         watch.until_settled()
-        return rate
+        return counted / seconds
 
     @contextmanager
     def _pinned(self, pin: str) -> Iterator[None]:
