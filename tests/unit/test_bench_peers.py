@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from rooted import import_from_root
 
@@ -115,6 +116,16 @@ def test_plots_are_the_same_for_the_same_results(raw: Path, tmp_path: Path) -> N
     plots.draw(results.read(raw), "noop", tmp_path)
     assert b"<svg" in first
     assert (tmp_path / "peers-noop.svg").read_bytes() == first
+
+
+def test_a_course_is_drawn_as_a_line(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    one = measured("wsup", 1, 5.0)
+    course = msgspec.structs.replace(one, workload="long", series={"rates": [5.0, 6.0, 4.0]})
+    run = results.Results(About("command", "date", [], {}, {}), [course])
+    assert plots.draw(run, "long", tmp_path) == "peers-long.svg"
+    assert "windows" in (tmp_path / "peers-long.svg").read_text()
+    assert "peers-long.jsonl" in report.page(run, tmp_path)
 
 
 def test_places_are_filled_as_long_as_somebody_sleeps_there() -> None:
