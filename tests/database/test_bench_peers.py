@@ -100,7 +100,9 @@ def test_the_floor_is_measured_and_checked_as_a_system_is(bench: Bench) -> None:
     assert figures["rate"] > 0
     # Turns of 500: settle, pull.
     assert figures["statements"] < 10
-    assert 0 < figures["main_us"] == figures["worker_us"]
+    assert figures["main_us"] > 0
+    # It has no children; the two are read one after the other, in steps of 10 ms.
+    assert figures["main_us"] == pytest.approx(figures["worker_us"], abs=2 * 10_000 / 18_000)
 
 
 def test_enqueueing_is_checked(bench: Bench) -> None:
