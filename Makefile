@@ -11,7 +11,7 @@ LINKS   = build/typing/wsup
 PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers links suite model test-matrix bench bench-floor bench-reload soak clean
+.PHONY: help demo test lint types layers links suite model test-matrix bench bench-long bench-model bench-floor bench-reload soak clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,16 @@ bench: $(STAMP) ## wsup and its peers side by side; ONLY=noop,cpu PEERS=wsup,pgq
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m bench.peers $(if $(ONLY),--only $(ONLY)) $(if $(PEERS),--peers $(PEERS)) \
 		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY)$(PEERS)$(ROUNDS),,--write) $(ARGS)
+
+bench-long: $(STAMP) ## Hours: steady states, obstacles, scale-out; ONLY= PEERS= ROUNDS= ARGS="--scale 0.1"
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python -m bench.peers --long $(if $(ONLY),--only $(ONLY)) \
+		--peers $(or $(PEERS),wsup,procrastinate,pgqueuer,single) \
+		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY)$(PEERS)$(ARGS),,--write) $(ARGS)
+
+bench-model: $(STAMP) ## The law of throughput, fitted to the scale-out of bench-long (docs/scale.md)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python -m bench.model $(ARGS)
 
 bench-floor: $(STAMP) ## wsup against PostgreSQL's own speed, in one run (docs/benchmarks.md)
 	$(BIN)/python -m bench

@@ -18,7 +18,7 @@ from wsup.sql.migrate import migrate
 from .statements import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
 
 #: The supervisor's role. It is its own, so that its statements can be told from the harness's.
@@ -28,10 +28,10 @@ WORKER = "worker"
 class Server:
     """`with Server() as server:` runs PostgreSQL; fsync and synchronous_commit stay on."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Mapping[str, str] = {}) -> None:
         #: For everything that a run leaves behind; removed with the server.
         self.folder = Path(tempfile.mkdtemp(prefix="wsup-bench-"))
-        self._embedded = EmbeddedServer(self.folder)
+        self._embedded = EmbeddedServer(self.folder, settings=settings)
         #: As root, the data are not in the folder: this one directory is ours, its parent is not.
         self.home = self._embedded.data_dir.parent
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from contextlib import ExitStack
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from .. import machine
 from ..errors import BenchError
 from ..server import Server
-from . import plan, plots, report, results, runner, system
+from . import plan, plots, report, results, runner, scale, system
 from .calibrate import turns_per_millisecond
 from .install import CACHE
 from .redis import Redis
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from .system import System
 
 INTERRUPTED = 130
+#: Connections, where as many processes as 20 supervisors have subworkers each need one.
+MANY = "300"
 LATEST = CACHE / "results.jsonl"
 
 
@@ -36,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, help="times that each is measured")
     parser.add_argument("--scale", type=float, default=1.0, help="0.1: a tenth of the jobs")
     parser.add_argument("--systems", type=Path, default=system.SYSTEMS, help="another folder")
+    parser.add_argument("--long", action="store_true", help="the workloads that take long")
     parser.add_argument("--write", action="store_true", help="write the page in docs/ anew")
     parser.add_argument("--render", type=Path, metavar="FILE", help="measure nothing: show these")
     return parser
@@ -48,7 +52,7 @@ def main() -> None:
         if given.write:
             plots.pyplot()  # before, not after an hour
         file = given.render or measure(
-            plan.chosen(given.only, given.rounds, given.scale),
+            plan.chosen(given.only, given.rounds, given.scale, long=given.long),
             system.load_all(given.peers.split(",") if given.peers else None, given.systems),
         )
         print(report.text(results.read(file)))
@@ -68,22 +72,27 @@ def measure(chosen: Plan, systems: list[System], file: Path = LATEST) -> Path:
     installed, missing = runner.install_all(systems)
     if not installed:
         raise BenchError(f"nothing could be installed: {' | '.join(missing.values())}")
+    scaled = any(name in scale.PAUSES for name in chosen.workloads)
+    settings = {"max_connections": MANY} if scaled else {}
     with ExitStack() as stack:
-        server = stack.enter_context(Server())
+        server = stack.enter_context(Server(settings))
         with server.connect() as connection:
             connection.execute(statement("prepare_server"))
         wanted = any(one.system.redis for one in installed)
         redis = stack.enter_context(Redis(server.folder)) if wanted else None
-        bench = Bench(server, redis, turns_per_millisecond())
-        results.append(file, _about(bench, installed, missing))
+        bench = Bench(server, redis, turns_per_millisecond(), chosen.scale)
+        results.append(file, _about(bench, installed, missing, settings))
         for measured in runner.play(bench, chosen, installed):
             results.append(file, measured)
     return file
 
 
-def _about(bench: Bench, installed: list[Installed], missing: dict[str, str]) -> results.About:
+def _about(
+    bench: Bench, installed: list[Installed], missing: dict[str, str], settings: dict[str, str]
+) -> results.About:
     versions = machine.described(bench.server.version(), bench.server.home)
     versions.append(("1 ms of CPU", f"{bench.turns:,} turns of an empty loop, at best"))
+    versions += [(f"PostgreSQL: {name}", setting) for name, setting in settings.items()]
     if bench.redis is not None:
         versions.append(("Redis", f"{bench.redis.version()}, default settings"))
     return results.About(
@@ -92,6 +101,7 @@ def _about(bench: Bench, installed: list[Installed], missing: dict[str, str]) ->
         machine=versions,
         installed={one.system.name: one.packages for one in installed},
         missing=missing,
+        cores=len(os.sched_getaffinity(0)),
     )
 
 

@@ -42,7 +42,9 @@ def measure(stage: Stage, task: str) -> dict[str, float]:
         counted, began = watch.not_begun(), time.monotonic()
         if not counted:
             raise PeerFailed(f"all {stage.jobs:,} jobs began at once: too few to be measured")
+        before = value(stage.connection, "transactions")
         watch.until(stage.jobs)
+        busy = value(stage.connection, "transactions") - before
         watch.until_settled()
         seconds = time.monotonic() - began
         cost = meter.read()
@@ -55,9 +57,12 @@ def measure(stage: Stage, task: str) -> dict[str, float]:
         "rate": counted / seconds,
         "enqueued": stage.jobs / filled,
         "worker_us": cost.workers * 1e6 / counted,
+        "main_us": cost.mains * 1e6 / counted,
         "server_us": cost.servers * 1e6 / counted,
         "statements": cost.statements * 1000 / counted,
         "transactions": transactions * 1000 / stage.jobs,
+        # While there was something to pull, so without those of the questions at the end.
+        "busy": busy * 1000 / counted,
         "commits": cost.commits * 1000 / counted,
         # Bytes a job, from its enqueue to its end.
         "wal": cost.wal / counted + enqueue_wal / stage.jobs,
@@ -76,10 +81,11 @@ def settle_disk(stage: Stage) -> None:
 class Watch:
     """Sees by the ledger how far the workers are."""
 
-    def __init__(self, stage: Stage, workers: Workers) -> None:
+    def __init__(self, stage: Stage, workers: Workers, first: int = 0) -> None:
         self._stage = stage
         self._workers = workers
-        self._begun = 0
+        #: All jobs before it have begun.
+        self._begun = first
 
     def until(self, jobs: int) -> None:
         """Wait until the first so many jobs have begun."""
@@ -107,6 +113,15 @@ class Watch:
     def not_begun(self) -> int:
         """How many jobs are still to come."""
         return self._stage.ledger.started.tolist().count(0)
+
+    def timed_until(self, jobs: int) -> tuple[int, float]:
+        """Wait: how many jobs began meanwhile, and the seconds. Raises PeerFailed if none did."""
+        left, began = self.not_begun(), time.monotonic()
+        self.until(jobs)
+        counted, seconds = left - self.not_begun(), time.monotonic() - began
+        if not counted:
+            raise PeerFailed("too few jobs to be timed: give a larger --scale")
+        return counted, seconds
 
     def _wait(self, deadline: float, complaint: str) -> None:
         self._workers.check_alive()

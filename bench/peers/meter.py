@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..processes import family_seconds
+from ..processes import cpu_seconds, family_seconds
 from .statements import statement
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ class Cost(NamedTuple):
 
     #: The workers and all that they have started.
     workers: float
+    #: Of these, the processes that were started, without what they have started.
+    mains: float
     #: PostgreSQL with all of its processes (and Redis).
     servers: float
     #: The workers' statements, without BEGIN, COMMIT and the like.
@@ -44,13 +46,14 @@ class Meter:
 
     def read(self) -> Cost:
         """The cost since then."""
-        workers, servers = (b - a for a, b in zip(self._cpu, self._seconds(), strict=True))
+        spent = (b - a for a, b in zip(self._cpu, self._seconds(), strict=True))
+        workers, servers, mains = spent
         statements = int(value(self._connection, "count_statements"))
         commits, wal = written_since(self._connection, self._position)
-        return Cost(workers, servers, statements, commits, wal)
+        return Cost(workers, mains, servers, statements, commits, wal)
 
     def _seconds(self) -> list[float]:
-        return [family_seconds(roots) for roots in self._roots]
+        return [*(family_seconds(roots) for roots in self._roots), cpu_seconds(self._roots[0])]
 
 
 def written_since(connection: Connection, position: str) -> tuple[int, int]:

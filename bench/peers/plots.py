@@ -1,4 +1,7 @@
-"""One plot for each workload: a bar for each system, as long as its median, and its range."""
+"""One plot for each workload: a bar for each system, as long as its median, and its range.
+
+Where the rate has a course, over time or with more and more places, there is a line for each.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 OURS, THEIRS = "#1f6f8b", "#b8c4c9"
 #: Inches; SVG scales.
 WIDTH, HEIGHT_OF_BAR, HEIGHT_BESIDES = 7.0, 0.32, 0.9
+HEIGHT_OF_COURSE = 3.2
 
 
 def name(workload: str) -> str:
@@ -28,6 +32,8 @@ def draw(results: Results, workload: str, folder: Path) -> str:
     """Raises BenchError without matplotlib."""
     plot = pyplot()
     chosen = WORKLOADS[workload]
+    if any(one.series for one in results.measured if one.workload == workload):
+        return _draw_course(plot, results, workload, folder)
     found = [line for line in lines(results, workload) if line.figures]
     figure, axes = plot.subplots(figsize=(WIDTH, HEIGHT_BESIDES + HEIGHT_OF_BAR * len(found)))
     for line in found:
@@ -39,6 +45,29 @@ def draw(results: Results, workload: str, folder: Path) -> str:
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     # The same results give the same file.
+    figure.savefig(folder / name(workload), metadata={"Date": None})
+    plot.close(figure)
+    return name(workload)
+
+
+def _draw_course(plot: Any, results: Results, workload: str, folder: Path) -> str:
+    """A line for each round of each system: its rate in window after window, or place by place."""
+    chosen = WORKLOADS[workload]
+    figure, axes = plot.subplots(figsize=(WIDTH, HEIGHT_OF_COURSE))
+    systems = list(dict.fromkeys(one.system for one in results.measured))
+    for one in results.measured:
+        if one.workload == workload and "rates" in one.series:
+            rates = one.series["rates"]
+            over = one.series.get("places", [float(number) for number in range(1, len(rates) + 1)])
+            colour = OURS if one.system == "wsup" else f"C{1 + systems.index(one.system)}"
+            label = one.system if one.round == 1 else None
+            axes.plot(over, rates, ".-", color=colour, linewidth=1, markersize=3, label=label)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("subworkers" if chosen.systems else "windows")
+    axes.set_title(f"{chosen.title}: jobs/s", loc="left", fontsize=10)
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
     figure.savefig(folder / name(workload), metadata={"Date": None})
     plot.close(figure)
     return name(workload)

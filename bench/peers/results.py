@@ -24,6 +24,8 @@ class About(msgspec.Struct, frozen=True, tag="about", tag_field="line"):
     installed: dict[str, dict[str, str]]
     #: The others: the reason.
     missing: dict[str, str]
+    #: Of the machine; 0: not told.
+    cores: int = 0
 
 
 class Measured(msgspec.Struct, frozen=True, tag="measured", tag_field="line"):
@@ -44,6 +46,13 @@ class Measured(msgspec.Struct, frozen=True, tag="measured", tag_field="line"):
     others: float
     #: Why there are no figures.
     error: str | None = None
+    language: str = "python"
+    #: Is it no system, but something to measure the systems by?
+    yardstick: bool = False
+    #: Do its jobs outlive a crash of the server, as it is set up here?
+    durable: bool = True
+    #: What a figure was in one window after the other, or with one more of something.
+    series: dict[str, list[float]] = {}
 
 
 class Results(msgspec.Struct, frozen=True):

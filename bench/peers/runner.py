@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..processes import family_seconds, machine_seconds
@@ -51,14 +52,20 @@ def _measure(bench: Bench, installed: Installed, workload: str, number: int, job
     settings = system.settings_for(workload)
     chosen = WORKLOADS[workload]
     figures: dict[str, float] = {}
+    series: dict[str, list[float]] = {}
     error = system.without.get(workload)
     # All of PostgreSQL's processes are below its own, Redis and the peers below ours.
     ours = (os.getpid(), bench.server.pid)
     began, busy, used = time.monotonic(), machine_seconds(), family_seconds(ours)
     if error is None:
         try:
-            with stage(bench, installed, workload, jobs) as one:
-                figures = chosen.measure(one, chosen.task)
+            beside = round(bench.scale * chosen.beside)
+            with stage(bench, installed, workload, jobs, beside) as one:
+                for name, value in chosen.measure(one, chosen.task).items():
+                    if isinstance(value, Sequence):
+                        series[name] = list(value)
+                    else:
+                        figures[name] = value
         except PeerError as failed:
             error = str(failed)
     others = machine_seconds() - busy - (family_seconds(ours) - used)
@@ -67,7 +74,8 @@ def _measure(bench: Bench, installed: Installed, workload: str, number: int, job
         workload=workload, round=number, system=system.name, version=installed.version,
         keeps_results=system.keeps_results, isolates=system.isolates, jobs=jobs,
         settings=settings.options, source=settings.source, why=settings.why,
-        figures=figures, others=max(0.0, share), error=error,
+        figures=figures, others=max(0.0, share), error=error, language=system.language,
+        yardstick=system.yardstick, durable=not system.redis, series=series,
     )  # fmt: skip
 
 

@@ -38,6 +38,8 @@ class Bench(NamedTuple):
     redis: Redis | None
     #: Turns of a loop that take 1 ms.
     turns: int
+    #: Of the usual number of jobs, and of minutes.
+    scale: float = 1.0
 
     @property
     def server_pids(self) -> list[int]:
@@ -57,25 +59,33 @@ class Stage(NamedTuple):
     #: The harness's own, to the database of the run.
     connection: psycopg.Connection[tuple[Any, ...]]
     client: Client
+    #: How many jobs stand in their way.
+    beside: int = 0
 
-    def workers(self) -> Workers:
-        """As many as the settings say, to be started by `with`."""
+    def workers(self, processes: int | None = None) -> Workers:
+        """As many as the settings say, or as are told, to be started by `with`."""
         settings = self.installed.system.settings_for(self.workload)
         environment = _environment(self.bench, self.installed, self.workload, self.folder, WORKER)
         command = _command(self.installed, "work")
-        return Workers(command, settings.processes, environment, self.folder / "workers.log")
+        log = self.folder / "workers.log"
+        return Workers(command, processes or settings.processes, environment, log)
 
 
 @contextmanager
-def stage(bench: Bench, installed: Installed, workload: str, jobs: int) -> Iterator[Stage]:
-    """A fresh one, with the peer's schema prepared; nothing is left of it."""
+def stage(
+    bench: Bench, installed: Installed, workload: str, jobs: int, beside: int = 0
+) -> Iterator[Stage]:
+    """A fresh one, with the peer's schema prepared; nothing is left of it.
+
+    With jobs that stand in the way, the ledger has lines for these and for twice the others.
+    """
     folder = bench.server.folder / "run"
     with ExitStack() as stack:
         if bench.redis is not None:
             bench.redis.empty()
         folder.mkdir()
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        ledger = Ledger.make(folder / "ledger", jobs)
+        ledger = Ledger.make(folder / "ledger", 2 * jobs + beside if beside else jobs)
         stack.enter_context(bench.server.database(DATABASE, migrated=False))
         connection = stack.enter_context(bench.server.connect(DATABASE))
         connection.execute(statement("create_own"))
@@ -83,7 +93,7 @@ def stage(bench: Bench, installed: Installed, workload: str, jobs: int) -> Itera
         command = _command(installed, "client")
         client = stack.enter_context(Client(command, environment, folder / "client.log"))
         client.ask("prepare")
-        yield Stage(bench, installed, workload, jobs, folder, ledger, connection, client)
+        yield Stage(bench, installed, workload, jobs, folder, ledger, connection, client, beside)
 
 
 def _command(installed: Installed, verb: str) -> list[str]:

@@ -39,6 +39,10 @@ class System(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     keeps_results: bool
     #: Does a job run in a process other than the one that talks to the database?
     isolates: bool
+    #: Is it no system, but something to measure the systems by?
+    yardstick: bool = False
+    #: The workloads that it takes part in; none: in all.
+    only: tuple[str, ...] = ()
     #: Times that it is measured, where the command line doesn't say.
     rounds: int = 3
     #: Fewer jobs than the workload asks for.
@@ -46,6 +50,8 @@ class System(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     #: Workloads that it has no means for, and why.
     without: dict[str, str] = {}
     settings: dict[str, dict[str, Any]]
+    #: A part of the text of the statement by which it pulls, so that it can be timed.
+    pull: str = ""
     #: Where the adapter lies.
     folder: Path = Path()
 
@@ -54,6 +60,9 @@ class System(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         options = self.settings[DEFAULT] | self.settings.get(workload, {})
         source, why = options.pop("source"), options.pop("why", "")
         return Settings(source, why, options.setdefault("processes", 1), options)
+
+    def takes_part(self, workload: str) -> bool:
+        return not self.only or workload in self.only
 
     @property
     def program(self) -> Path:

@@ -69,7 +69,7 @@ def _row(line: Line, workload: str, all_lines: list[Line]) -> tuple[str, ...]:
     form = chosen.form
     ours = next((one.spread(chosen.figure) for one in all_lines if one.system == "wsup"), None)
     ratio = f"{main.median / ours.median:.2f}" if ours and ours.median else ""
-    others = [_cell(line.spread(figure), form) for _, figure, form in chosen.columns]
+    others = [_cell(line.spread(figure), each) for _, figure, each in chosen.columns]
     scope = f"{main.low:{form}} to {main.high:{form}}" if main.size > 1 else ""
     first = (line.system, f"{line.jobs:,}", f"{main.median:{form}}", scope, ratio)
     return (*first, *others, f"{line.others:.0f} %")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import drain, enqueue, latency, sleeps
+from . import drain, enqueue, latency, obstacles, scale, sleeps, steady
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from .stage import Stage
+
+    #: Figures by name; what has many values, one after the other, is a series.
+    Found = Mapping[str, float | Sequence[float]]
 
 
 class Workload(NamedTuple):
@@ -19,7 +22,7 @@ class Workload(NamedTuple):
     task: str
     #: For a system that names no number of its own.
     jobs: int
-    measure: Callable[[Stage, str], dict[str, float]]
+    measure: Callable[[Stage, str], Found]
     #: The figure that systems are compared by, and is more of it better?
     figure: str
     unit: str
@@ -28,6 +31,12 @@ class Workload(NamedTuple):
     form: str
     #: What stands in its table: the head, the figure, and the form of its numbers.
     columns: tuple[tuple[str, str, str], ...]
+    #: Is it one of `make bench-long`?
+    long: bool = False
+    #: The systems that take part, where it isn't for all.
+    systems: tuple[str, ...] = ()
+    #: How many jobs stand in the way of those that are measured.
+    beside: int = 0
 
 
 def _drained(title: str, task: str, jobs: int) -> Workload:
@@ -37,11 +46,25 @@ def _drained(title: str, task: str, jobs: int) -> Workload:
 def _waiting(
     title: str,
     jobs: int,
-    measure: Callable[[Stage, str], dict[str, float]],
+    measure: Callable[[Stage, str], Found],
     figure: str,
     columns: tuple[tuple[str, str, str], ...],
 ) -> Workload:
     return Workload(title, "noop", jobs, measure, figure, "ms", False, ",.2f", columns)
+
+
+def _steady(title: str, measure: Callable[[Stage, str], Found]) -> Workload:
+    title = f"10 minutes at 70 % of its own rate: {title}"
+    return Workload(
+        title, "noop", 1_000_000, measure, "rate", "jobs/s", True, ",.0f", LASTING, long=True
+    )
+
+
+def _obstructed(title: str, beside: int, measure: Callable[[Stage, str], Found]) -> Workload:
+    return Workload(
+        title, "noop", 100_000, measure, "rate", "jobs/s", True, ",.0f", OBSTRUCTED,
+        long=True, beside=beside,
+    )  # fmt: skip
 
 
 def _sleeping(places: int, jobs: int) -> Workload:
@@ -66,6 +89,28 @@ ENQUEUED = (
 IDLE = (P95, P99, ("p50 from the call", "call_p50", ",.2f"), DRAINED[-1])
 STEADY = (P50, P95, ("really offered, jobs/s", "offered", ",.0f"))
 
+
+def _scaled(milliseconds: int) -> Workload:
+    title = f"1 to 20 supervisors, jobs of {milliseconds} ms"
+    return Workload(
+        title, f"pause{milliseconds}" if milliseconds else "noop", 0, scale.measure, "rate",
+        "jobs/s", True, ",.0f", SCALED, long=True, systems=("wsup", "single"),
+    )  # fmt: skip
+
+
+SCALED = (("of 1 supervisor", "one", ",.0f"), ("of 20", "last", ",.0f"))
+LASTING = (
+    ("no-op rate", "own", ",.0f"),
+    ("offered", "offered", ",.0f"),
+    ("lowest window", "lowest", ",.0f"),
+    ("last / first", "kept", ".2f"),
+    ("pull ms, first window", "first_pull", ",.2f"),
+    ("last window", "last_pull", ",.2f"),
+    ("backlog at the end", "backlog", ",.0f"),
+    ("dead rows at the end", "dead", ",.0f"),
+)
+OBSTRUCTED = (("without", "without", ",.0f"), ("with / without", "kept", ".2f"))
+
 WORKLOADS = {
     "noop": _drained("No-op", "noop", 100_000),
     "large": _drained("No-op, 10 KB in and out", "large", 20_000),
@@ -78,4 +123,15 @@ WORKLOADS = {
     "enqueue": Workload(
         "Enqueueing", "noop", 100_000, enqueue.measure, "bulk", "jobs/s", True, ",.0f", ENQUEUED
     ),
+    "long": _steady("nobody pins the horizon", steady.plain),
+    "long-reader": _steady("a reader pins the horizon", steady.reader),
+    "long-writer": _steady("an idle writer pins the horizon", steady.writer),
+    "deep": _obstructed("1,000,000 more jobs ready", 1_000_000, obstacles.deep),
+    "tomorrow": _obstructed(
+        "100,000 jobs for tomorrow, of a higher priority", 100_000, obstacles.tomorrow
+    ),
+    "scale0": _scaled(0),
+    "scale5": _scaled(5),
+    "scale50": _scaled(50),
+    "scale500": _scaled(500),
 }

@@ -93,6 +93,18 @@ def test_a_job_that_never_ends_is_not_waited_for_for_ever(
         drained(bench, "stuck")
 
 
+def test_the_floor_is_measured_and_checked_as_a_system_is(bench: Bench) -> None:
+    floor = Installed(system.load(system.SYSTEMS / "floor"), "0", {}, Path(sys.executable))
+    with stage(bench, floor, "noop", 20_000) as one:
+        figures = drain.measure(one, "noop")
+    assert figures["rate"] > 0
+    # Turns of 500: settle, pull.
+    assert figures["statements"] < 10
+    assert figures["main_us"] > 0
+    # It has no children; the two are read one after the other, in steps of 10 ms.
+    assert figures["main_us"] == pytest.approx(figures["worker_us"], abs=2 * 10_000 / 18_000)
+
+
 def test_enqueueing_is_checked(bench: Bench) -> None:
     assert set(enqueued(bench, "none")) == {"single", "transaction", "bulk"}
     with pytest.raises(JobsWrong, match="of 200 enqueued jobs 199 are there"):

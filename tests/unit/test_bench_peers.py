@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from rooted import import_from_root
 
@@ -117,6 +118,16 @@ def test_plots_are_the_same_for_the_same_results(raw: Path, tmp_path: Path) -> N
     assert (tmp_path / "peers-noop.svg").read_bytes() == first
 
 
+def test_a_course_is_drawn_as_a_line(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    one = measured("wsup", 1, 5.0)
+    course = msgspec.structs.replace(one, workload="long", series={"rates": [5.0, 6.0, 4.0]})
+    run = results.Results(About("command", "date", [], {}, {}), [course])
+    assert plots.draw(run, "long", tmp_path) == "peers-long.svg"
+    assert "windows" in (tmp_path / "peers-long.svg").read_text()
+    assert "peers-long.jsonl" in report.page(run, tmp_path)
+
+
 def test_places_are_filled_as_long_as_somebody_sleeps_there() -> None:
     # Two places, no pause; then one of them is empty for half a second of 8.5.
     started = [n / 2 for n in range(20)]
@@ -133,3 +144,13 @@ def test_redis_is_empty_for_each_run(tmp_path: Path) -> None:
         server.empty()
         assert server.ask("EXISTS it").startswith(":0")
         assert server.version() != "?"
+
+
+def test_a_yardstick_takes_part_in_its_own_workloads_only(tmp_path: Path) -> None:
+    everywhere = Installed(described(tmp_path, GOOD), "1", {}, Path())
+    text = GOOD.replace('"it"', '"b"').replace("rounds = 1", 'only = ["cpu"]')
+    there = Installed(described(tmp_path, text, "b"), "1", {}, Path())
+    runs = plan.chosen("noop,cpu", 1, 1).runs([everywhere, there])
+    assert [f"{workload} {one.system.name}" for workload, _, one in runs] == [
+        "noop it", "cpu it", "cpu b",
+    ]  # fmt: skip

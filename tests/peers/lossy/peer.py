@@ -19,7 +19,9 @@ TAKE = """UPDATE queue SET state = 'running' WHERE ctid = ANY (ARRAY(
 END = """UPDATE queue SET state = %s, result = %s
     WHERE state = 'running' AND args->>'number' = %s"""
 COUNT = """SELECT count(*) FILTER (WHERE state = 'done'), count(*) FILTER (WHERE state = 'failed'),
-    count(*) FILTER (WHERE state IN ('ready', 'running')) FROM queue"""
+    count(*) FILTER (WHERE state NOT IN ('done', 'failed')) FROM queue"""
+
+UNSETTLED = "SELECT count(*) FROM queue WHERE state IN ('ready', 'running')"
 
 
 class Lossy(Peer):
@@ -49,8 +51,23 @@ class Lossy(Peer):
             self.enqueue(task, args)
         return None
 
+    def enqueue_for_tomorrow(self, task: str, many: Sequence[Args]) -> None:
+        state = "ready" if FAULT == "early" else "later"
+        insert = "INSERT INTO queue (task, args, state) VALUES (%s, %s, %s)"
+        for args in many:
+            self.connection.execute(insert, [task, json.dumps(args), state])
+
+    def hold(self, task: str, args: Args) -> None:
+        self.holder = psycopg.connect(DSN)
+        insert = "INSERT INTO queue (task, args) VALUES (%s, %s)"
+        self.holder.execute(insert, [task, json.dumps(args)])
+
+    def release(self) -> None:
+        self.holder.rollback() if FAULT == "unheld" else self.holder.commit()
+
     def is_settled(self) -> bool:
-        return self.counts().left == 0
+        row = self.connection.execute(UNSETTLED).fetchone()
+        return row == (0,)
 
     def counts(self) -> Counts:
         return Counts(*self.connection.execute(COUNT).fetchone() or ())

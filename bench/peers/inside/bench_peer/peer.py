@@ -44,6 +44,18 @@ class Peer(ABC):
         """In one transaction of a caller's: a row into `own (number)`, and the job. Commit."""
         raise Unsupported("it can't enqueue within a caller's transaction")
 
+    def enqueue_for_tomorrow(self, task: str, many: Sequence[Args]) -> None:
+        """Enqueue all of these for the day after, with a priority above all others."""
+        raise Unsupported("it can't enqueue for a later time in bulk")
+
+    def hold(self, task: str, args: Args) -> None:
+        """On a connection of its own: begin a transaction, enqueue the job, and leave it open."""
+        raise Unsupported("it can't enqueue within a caller's transaction")
+
+    def release(self) -> None:
+        """Commit what `hold` has begun."""
+        raise Unsupported("it can't enqueue within a caller's transaction")
+
     @abstractmethod
     def is_settled(self) -> bool:
         """Is no job left, waiting or running? Asked every few ms at the end: a cheap question."""

@@ -26,6 +26,9 @@ from .tasks import BODIES
 LOOK_AGAIN = 0.0005
 #: Seconds that a system is left alone after a job, about, before the next one finds it idle.
 ALONE = 0.03
+#: Seconds for which jobs are enqueued at once at a constant rate, and the most jobs of that.
+PORTION = 0.05
+MOST_AT_ONCE = 20_000
 #: Seconds after which a job must have been lost.
 PATIENCE = 60.0
 
@@ -72,6 +75,30 @@ class Client:
         self._peer.enqueue_many(task, many)
         return time.perf_counter() - began
 
+    def do_fill_for_tomorrow(self, task: str, first: int, count: int) -> None:
+        """Enqueue jobs that are in the way of others, but not to be run."""
+        self._peer.enqueue_for_tomorrow(task, _args(task, first, count))
+
+    def do_feed(self, task: str, first: int, count: int, rate: float, ring: int) -> None:
+        """Enqueue jobs in bulk, again and again, at a rate (jobs/s), with numbers below `ring`."""
+        make, began, fed = BODIES[task].args, time.monotonic(), 0
+        while fed < count:
+            if (early := began + fed / rate - time.monotonic()) > 0:
+                time.sleep(early)
+            due = max(fed + 1, int((time.monotonic() - began + PORTION) * rate))
+            due = min(due, fed + MOST_AT_ONCE, count)
+            self._peer.enqueue_many(task, [make((first + n) % ring) for n in range(fed, due)])
+            fed = due
+        if (early := began + fed / rate - time.monotonic()) > 0:
+            time.sleep(early)
+
+    def do_hold(self, task: str, number: int) -> None:
+        """Leave a transaction open in which a job was enqueued."""
+        self._peer.hold(task, BODIES[task].args(number))
+
+    def do_release(self) -> None:
+        self._peer.release()
+
     def do_single(self, task: str, first: int, count: int) -> float:
         """Seconds to enqueue jobs one after the other, each committed."""
         return _one_by_one(self._peer.enqueue, task, _args(task, first, count))
@@ -105,11 +132,14 @@ class Client:
     def do_is_settled(self) -> bool:
         return self._peer.is_settled()
 
-    def do_check(self, task: str, count: int) -> dict[str, int | None]:
-        """The system's own counts, and how many of jobs 0 to `count` have the right result."""
+    def do_check(self, task: str, count: int, ring: int = 0) -> dict[str, int | None]:
+        """The system's own counts, and how many of jobs 0 to `count` have the right result.
+
+        With a `ring`, their numbers begin again at 0 there.
+        """
         counts = self._peer.counts()
         found = self._peer.results()
-        right = None if found is None else _right(found, task, count)
+        right = None if found is None else _right(found, task, count, ring or max(1, count))
         return {**counts._asdict(), "results": right}
 
     def _timed(self, task: str, number: int, args: Args) -> None:
@@ -130,7 +160,10 @@ def _args(task: str, first: int, count: int) -> list[Args]:
     return [make(number) for number in range(first, first + count)]
 
 
-def _right(found: Any, task: str, count: int) -> int:
+def _right(found: Any, task: str, count: int, ring: int) -> int:
     """Results that are those of different jobs."""
-    expected = Counter(map(BODIES[task].result, range(count)))
+    rounds, rest = divmod(count, ring)
+    expected: Counter[Any] = Counter()
+    for number in range(min(count, ring)):
+        expected[BODIES[task].result(number)] += rounds + (number < rest)
     return (expected & Counter(found)).total()

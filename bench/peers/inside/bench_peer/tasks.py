@@ -73,6 +73,27 @@ def sleep(number: int) -> int:
     return number
 
 
+def pause5(number: int) -> int:
+    """Waits 5 ms."""
+    begin(number)
+    time.sleep(0.005)
+    return number
+
+
+def pause50(number: int) -> int:
+    """Waits 50 ms."""
+    begin(number)
+    time.sleep(0.05)
+    return number
+
+
+def pause500(number: int) -> int:
+    """Waits half a second."""
+    begin(number)
+    time.sleep(0.5)
+    return number
+
+
 async def _sleep(number: int) -> int:
     begin(number)
     await asyncio.sleep(sleep_seconds(number))
@@ -122,4 +143,7 @@ BODIES: Final = {
     "cpu": Task(cpu, _number, int),
     "nap": Task(nap, _number, int),
     "sleep": Task(sleep, _number, int),
+    "pause5": Task(pause5, _number, int),
+    "pause50": Task(pause50, _number, int),
+    "pause500": Task(pause500, _number, int),
 }

@@ -5,6 +5,7 @@ import functools
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,24 @@ class Pgqueuer(Peer):
         with self.connection.transaction():
             self.connection.execute("INSERT INTO own VALUES (%s)", [args["number"]])
             self.enqueue(task, args)
+
+    def enqueue_for_tomorrow(self, task: str, many: Sequence[Args]) -> None:
+        for first in range(0, len(many), CHUNK):
+            payloads = [json.dumps(args).encode() for args in many[first : first + CHUNK]]
+            count = len(payloads)
+            later = [timedelta(days=1)] * count
+            named, given = [task] * count, list[bytes | None](payloads)
+            self.queries.enqueue(named, given, [100] * count, later)
+
+    def hold(self, task: str, args: Args) -> None:
+        self.holder = psycopg.connect(DSN, autocommit=True)
+        self.holder.execute("BEGIN")
+        queries = SyncQueries(SyncPsycopgDriver(self.holder))
+        queries.enqueue(task, json.dumps(args).encode())
+
+    def release(self) -> None:
+        self.holder.execute("COMMIT")
+        self.holder.close()
 
     def is_settled(self) -> bool:
         return bool(self._row("settled")[0])

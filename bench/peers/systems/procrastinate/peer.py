@@ -36,6 +36,17 @@ class Procrastinate(Peer):
             self.connection.execute("INSERT INTO own VALUES (%s)", [args["number"]])
             app.configure_task(task, connection=self.connection).defer(**args)
 
+    def enqueue_for_tomorrow(self, task: str, many: Sequence[Args]) -> None:
+        app.configure_task(task, schedule_in={"days": 1}, priority=100).batch_defer(*many)
+
+    def hold(self, task: str, args: Args) -> None:
+        self.holder = psycopg.connect(DSN)
+        app.configure_task(task, connection=self.holder).defer(**args)
+
+    def release(self) -> None:
+        self.holder.commit()
+        self.holder.close()
+
     def is_settled(self) -> bool:
         return bool(self._row("settled")[0])
 

@@ -36,6 +36,17 @@ class Wsup(Peer):
             self.connection.execute("INSERT INTO own VALUES (%s)", [args["number"]])
             tasks[task].options(connection=self.connection).enqueue(**args)
 
+    def enqueue_for_tomorrow(self, task: str, many: Sequence[Args]) -> None:
+        tasks[task].options(delay=86_400, priority=100).enqueue_many(many)
+
+    def hold(self, task: str, args: Args) -> None:
+        self.holder = psycopg.connect(DSN)
+        tasks[task].options(connection=self.holder).enqueue(**args)
+
+    def release(self) -> None:
+        self.holder.commit()
+        self.holder.close()
+
     def is_settled(self) -> bool:
         return bool(self._row("settled")[0])
 
@@ -43,12 +54,17 @@ class Wsup(Peer):
         return Counts(*self._row("counts"))
 
     def results(self) -> Iterable[Any]:
-        return (row[0] for row in self.connection.execute(_statement("results")))
+        # In portions: there may be millions.
+        with self.connection.transaction(), self.connection.cursor("results") as cursor:
+            cursor.itersize = 20_000
+            for row in cursor.execute(_statement("results")):
+                yield row[0]
 
     def work(self) -> None:
         command = ["wsup", "start", "--app", "peer:app", "--database", DSN]
         run_dir = str(FOLDER / f"run-{os.getpid()}")
         command += ["--subworkers", str(SETTINGS["subworkers"]), "--run-dir", run_dir]
+        command += ["--concurrency", str(SETTINGS["concurrency"])]
         os.execvp(command[0], command)
 
     def _row(self, name: str) -> Any:

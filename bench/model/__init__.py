@@ -1,0 +1,1 @@
+"""How throughput grows with subworkers: a model fitted to what was measured."""

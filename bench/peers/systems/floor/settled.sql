@@ -1,0 +1,1 @@
+SELECT NOT EXISTS (SELECT FROM reference.ready) AND NOT EXISTS (SELECT FROM reference.claim)

@@ -1,0 +1,1 @@
+COPY job (task, args) FROM STDIN

@@ -1,0 +1,1 @@
+SELECT (SELECT count(*) FROM outcome), 0, (SELECT count(*) FROM job)
