@@ -62,9 +62,11 @@ def test_every_connection_is_terminated_in_turn(
 ) -> None:
     supervisor = make_supervisor("--subworkers", "2").start()
     ledger = tmp_path / "ledger"
-    jobs = enqueue_counts(connection, ledger, MANY)
-    # The third one comes when there are dead rows to be cleared.
-    until(lambda: len(backends(connection)) == 3)
+    jobs: list[int] = []
+    while len(backends(connection)) < 3:  # the third one comes with dead rows to be cleared
+        jobs += enqueue_counts(connection, ledger, MANY)
+        assert all_over(connection, jobs) == {"succeeded": len(jobs)}
+        assert len(jobs) < 100 * MANY
     assert [name for _, name in backends(connection)].count("wsup listener") == 1
     for name in ("wsup listener", "wsup supervisor", "wsup supervisor", "wsup listener"):
         jobs += enqueue_counts(connection, ledger, MANY)
