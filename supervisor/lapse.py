@@ -16,17 +16,24 @@ class Lapse:
         #: Called when there is a doubt; set by who can settle it.
         self.on_doubt: Callable[[], None] = lambda: None
         self._last = time.monotonic()
+        #: How often there was reason for a doubt.
+        self.count = 0
         #: It is not known whether the jobs here are still ours.
         self.doubtful = False
 
     def look(self) -> bool:
         """Look at the clock; returns whether there is a doubt. To be called often."""
         last, self._last = self._last, time.monotonic()
-        if self._last - last > FREE_SECONDS and not self.doubtful:
+        if self._last - last > FREE_SECONDS:
+            self.count += 1
             self.doubtful = True
             self.on_doubt()
         return self.doubtful
 
-    def settle(self) -> None:
-        """The database has said that this supervisor is not taken for dead, or is a new one."""
-        self.doubtful = False
+    def settle(self, asked_at: int) -> None:
+        """The database has said that this supervisor is not taken for dead, or is a new one.
+
+        `asked_at` is what `count` was when it was asked: an older answer may have waited all the
+        while that this process was away.
+        """
+        self.doubtful = self.doubtful and self.count != asked_at

@@ -52,6 +52,7 @@ class Link:
         supervisor = self._supervisor
         source = supervisor.source
         # Others watch the lock that the listener holds: that waits for no turn under way.
+        asked_at = supervisor.lapse.count
         is_only_deaf = self._registered and source.connected
         if is_only_deaf:
             await supervisor.listener.connect(source.supervisor)
@@ -68,7 +69,7 @@ class Link:
                 await self._compare(after_loss=True)
                 self._compare_in = 1 - COMPARE_AFTER_LOSS
         self._connected_at = time.monotonic()
-        supervisor.sure_again()
+        supervisor.sure_again(asked_at)
 
     async def _enter(self, *, listen: bool) -> None:
         """Be there for the others to see."""
@@ -180,12 +181,13 @@ class Link:
 
     async def rise_again(self) -> None:
         """Others took this supervisor for dead and have its jobs: what runs here is in vain."""
+        asked_at = self._supervisor.lapse.count
         async with self._supervisor.turns.quiet:
             if await self._is_known():
                 return  # a reconnection has come first, and has seen to it
             self._start_over()
             await self._enter(listen=True)
-        self._supervisor.sure_again()
+        self._supervisor.sure_again(asked_at)
         self._supervisor.sleep.must_say = True
         self._supervisor.wake()
 

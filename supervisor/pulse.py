@@ -120,12 +120,13 @@ class Pulse:
         self._last_beat = now
         asleep = supervisor.is_asleep()
         self._heeded = False  # what is heard from now on, the beat may have been too early to see
+        asked_at = supervisor.lapse.count
         try:
             beat = await self._beat(tell=tell)
             self._told = busy
             self._beaten_asleep = asleep
             if act:
-                await self._act(beat)
+                await self._act(beat, asked_at)
         except (DatabaseError, SourceLost) as error:
             self._link.lost(str(error))
 
@@ -139,14 +140,14 @@ class Pulse:
             tell=tell,
         )
 
-    async def _act(self, beat: Beat) -> None:
+    async def _act(self, beat: Beat, asked_at: int) -> None:
         supervisor = self._supervisor
         self._claimed_elsewhere = beat.claimed or self._heeded
         if not beat.alive:
             await self._link.rise_again()
             return
         if supervisor.lapse.doubtful:
-            supervisor.sure_again()
+            supervisor.sure_again(asked_at)
         if not beat.claimed:
             supervisor.witness.forget()
         elif await supervisor.witness.look():

@@ -125,9 +125,9 @@ class Supervisor:
         if len(self.backlog) and not self.lapse.look():
             self.backlog.hand_out(self.pool.current)
 
-    def sure_again(self) -> None:
-        """The database has said that the jobs here are still ours."""
-        self.lapse.settle()
+    def sure_again(self, asked_at: int) -> None:
+        """The database has said that the jobs here are still ours (see `Lapse.settle`)."""
+        self.lapse.settle(asked_at)
         self._hand_out()
         self.turns.consider()
 
