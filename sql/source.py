@@ -182,7 +182,12 @@ class PostgresSource:
         return await self._session.rows("peers", [self.supervisor], lambda row: Peer(*row))
 
     async def rescue(self, dead: int, max_lost: int) -> int:
-        """Give a dead supervisor's jobs to others; returns how many it held."""
+        """Give a dead supervisor's jobs to others; returns how many it held.
+
+        It may be dead to us because it is stopped, and that amid a turn: nobody waits for the end
+        of that. If it was another's turn, which is as slow, its supervisor reconnects.
+        """
+        await self._session.row("end_stalled", [])
         return int((await self._session.row("rescue", [dead, max_lost]))[0])
 
     async def predecessor(self, supervisor: int, host: str, pid: int) -> bool:

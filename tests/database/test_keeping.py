@@ -4,7 +4,8 @@ import threading
 from typing import Any
 
 import psycopg
-from road import failed, fill, places, pull, settle, succeeded
+import pytest
+from road import failed, fill, places, pull, settle, succeeded, with_source
 
 Connection = psycopg.Connection[Any]
 
@@ -60,6 +61,31 @@ def test_rescue_and_a_late_commit_never_both_count(database: str, connection: Co
     late.join()
     assert refused == [1]
     assert places(connection, row[1]) == ["ready"]
+
+
+def test_a_rescue_does_not_wait_for_who_is_stopped_amid_a_turn(
+    database: str, connection: Connection
+) -> None:
+    """It holds a claim of which it settles a part, and jobs that it was about to claim."""
+    jobs = fill(connection, 3)
+    first, _ = pull(connection, 2)
+    with psycopg.connect(database) as stopped, psycopg.connect(database) as enqueuer:
+        enqueuer.execute("SELECT wsup.enqueue('noop')")
+        stopped.execute("SELECT id FROM wsup.claim FOR UPDATE")
+        assert len(pull(stopped, 1)) == 1
+        while not one(
+            connection,
+            "SELECT clock_timestamp() - state_change > interval '1 s' FROM pg_stat_activity"
+            " WHERE pid = %s",
+            stopped.info.backend_pid,
+        ):
+            pass
+        assert with_source(database, lambda source: source.rescue(1, 5)) == 2
+        enqueuer.commit()
+        with pytest.raises(psycopg.OperationalError, match="terminat"):
+            stopped.commit()
+    assert settle(database, succeeded(first)) == 1
+    assert {row[1] for row in pull(connection, 4)} > set(jobs)
 
 
 def test_due_jobs_are_promoted_once(connection: Connection) -> None:
