@@ -63,6 +63,19 @@ def member_status(member: Member, now: float) -> dict[str, Any]:
     }
 
 
+def supervisor_row(supervisor: "Supervisor") -> dict[str, object]:
+    """What its row in the database says."""
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "version": version("wsup"),
+        "queues": list(supervisor.turns.queues),
+        "subworkers": supervisor.settings.subworkers,
+        "lease": supervisor.settings.lease,
+        "direct": supervisor.listener.direct,
+    }
+
+
 def members_status(members: Iterable[Member]) -> list[dict[str, Any]]:
     now = time.monotonic()
     ordered = sorted(members, key=lambda member: (member.index, member.generation))

@@ -5,10 +5,7 @@ Each step takes what it needs and knows none of the others; who calls whom is sa
 
 import asyncio
 import logging
-import os
-import socket
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 from ..config.settings import Settings
@@ -285,19 +282,6 @@ class Supervisor:
             self.wake()
 
     # about itself -------------------------------------------------------------------------------
-
-    @property
-    def columns(self) -> dict[str, object]:
-        """What its row in the database says."""
-        return {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "version": version("wsup"),
-            "queues": list(self.turns.queues),
-            "subworkers": self.settings.subworkers,
-            "lease": self.settings.lease,
-            "direct": self.listener.direct,
-        }
 
     @property
     def state(self) -> str:
