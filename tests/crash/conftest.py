@@ -10,7 +10,7 @@ from servers import OwnServer
 Start = Callable[..., Supervisor]
 
 APP = Path(__file__).with_name("app_under_test.py")
-HOSTILE = Path(__file__).with_name("hostile.py")
+HOSTILE = [Path(__file__).with_name(name) for name in ("hostile.py", "poison.py")]
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +38,8 @@ def make_supervisor(database: str, tmp_path: Path) -> Iterator[Callable[..., Sup
         folder = tmp_path / f"host{len(made)}"
         folder.mkdir()
         (folder / "tasks.py").write_text(APP.read_text())
-        (folder / "hostile.py").write_text(HOSTILE.read_text())
+        for file in HOSTILE:
+            (folder / file.name).write_text(file.read_text())
         supervisor = Supervisor(database, folder, app, *flags)
         made.append(supervisor)
         return supervisor
