@@ -7,6 +7,7 @@ import json
 import random
 import threading
 import time
+from abc import ABC, abstractmethod
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,7 @@ def transact(
     accounts.note(jobs, Fate.COMMITTED)
 
 
-class Producer(threading.Thread):
+class Producer(threading.Thread, ABC):
     """Enqueues until told to stop, and comes back whenever the server does."""
 
     def __init__(self, server: Server, accounts: Accounts, plan: Plan, seed: str) -> None:
@@ -109,11 +110,13 @@ class Producer(threading.Thread):
                 else:
                     self._stopping.wait(LOOK_AGAIN)
 
+    @abstractmethod
     def _is_due(self, connection: Connection) -> bool:
-        raise NotImplementedError
+        """Is there to be another transaction now?"""
 
+    @abstractmethod
     def _fill(self, connection: Connection) -> list[int]:
-        raise NotImplementedError
+        """Enqueue what the transaction carries; returns the jobs."""
 
 
 class Bulk(Producer):
