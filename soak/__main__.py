@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from bench import block
 from wsup.config.embedded import EmbeddedError
 
 from . import report
@@ -94,7 +95,7 @@ def main() -> None:
     shutil.rmtree(folder)
     if must_write:
         report.write(run)
-        print(f"\nwritten: {report.PAGE.relative_to(report.PAGE.parents[1])}")
+        print(f"\nwritten: {block.PAGE.relative_to(block.PAGE.parents[1])}")
 
 
 def soak(plan: Plan, folder: Path) -> report.Run:

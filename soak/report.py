@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from bench import block
 
 from .accounts import Accounts
 from .faults import Fault
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from .audit import Findings, Problem
     from .plan import Plan
 
-PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
-#: Between these two lines of the page stands the table of the last run that was written.
-BEGIN, END = "<!-- soak: begin -->", "<!-- soak: end -->"
 #: Offenders that are shown, of each kind.
 SHOWN = 5
 #: Kinds of problems that have a line in the table even when there are none.
@@ -88,24 +85,7 @@ def offenders(problems: Sequence[Problem], faults: Sequence[Fault]) -> str:
     return "\n".join([*lines, "faults:", *(f"    {fault}" for fault in faults)])
 
 
-def markdown(run: Run) -> str:
-    about = [
-        *run.machine,
-        ("date", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
-        ("command", f"`{run.command}`"),
-    ]
-    figures = "\n".join(f"| {name} | {value} |" for name, value in rows(run))
-    machine = "\n".join(f"| {name} | {value} |" for name, value in about)
-    return (
-        f"| what | figure |\n| --- | ---: |\n{figures}\n\n{verdict(run.findings.problems)}\n\n"
-        f"| measured on | |\n| --- | --- |\n{machine}"
-    )
-
-
 def write(run: Run) -> None:
     """Put the table into its place in docs/reliability.md. Raises ValueError if there is none."""
-    before, begin, rest = PAGE.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{PAGE}: no place for the table between {BEGIN} and {END}")
-    PAGE.write_text(f"{before}{BEGIN}\n\n{markdown(run)}\n\n{END}{after}")
+    said = verdict(run.findings.problems)
+    block.write("soak", block.markdown(rows(run), said, run.machine, run.command))

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from wsup.config.embedded import EmbeddedError
 
+from .. import block
 from ..errors import BenchError
 from . import report
 from .measure import QUICK, Plan, measure
@@ -44,7 +45,7 @@ def main() -> None:
         sys.exit(1)
     if given.write:
         report.write(run, " ".join(["python -m bench.reload", *sys.argv[1:]]))
-        print(f"\nwritten: {report.PAGE.relative_to(report.PAGE.parents[1])}")
+        print(f"\nwritten: {block.PAGE.relative_to(block.PAGE.parents[1])}")
 
 
 def _end(signum: int, _frame: object) -> NoReturn:

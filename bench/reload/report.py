@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
+
+from .. import block
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .measure import Measured
 
-PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
-#: Between these two lines of the page stands the table of the last run that was written.
-BEGIN, END = "<!-- reload: begin -->", "<!-- reload: end -->"
 #: The least that the worst second may have of the median one, while reloads go on.
 BAR = 0.60
 
@@ -77,24 +74,6 @@ def text(run: Measured) -> str:
     return "\n".join([*lines, "", verdict(run)])
 
 
-def markdown(run: Measured, command: str) -> str:
-    about = [
-        *run.machine,
-        ("date", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
-        ("command", f"`{command}`"),
-    ]
-    figures = "\n".join(f"| {name} | {value} |" for name, value in rows(run))
-    machine = "\n".join(f"| {name} | {value} |" for name, value in about)
-    return (
-        f"| what | figure |\n| --- | ---: |\n{figures}\n\n{verdict(run)}\n\n"
-        f"| measured on | |\n| --- | --- |\n{machine}"
-    )
-
-
 def write(run: Measured, command: str) -> None:
     """Put the table into its place in docs/reliability.md. Raises ValueError if there is none."""
-    before, begin, rest = PAGE.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{PAGE}: no place for the table between {BEGIN} and {END}")
-    PAGE.write_text(f"{before}{BEGIN}\n\n{markdown(run, command)}\n\n{END}{after}")
+    block.write("reload", block.markdown(rows(run), verdict(run), run.machine, command))
