@@ -18,9 +18,8 @@ from psycopg.sql import SQL, Identifier
 
 from . import arrays
 from .answers import Pull, Row, SourceLost
-from .backend import Backend, meet, time_limit
-from .connect import aconnect
-from .session import lost
+from .backend import Backend, meet
+from .session import lost, opened
 from .statements import statement
 
 _pack_int = struct.Struct(">i").pack
@@ -71,26 +70,18 @@ class Listener:
         await self.close()
         if self._dsn is None:
             return
-        connection = await aconnect(self._dsn, application_name="wsup listener")
-        try:
-            with time_limit(connection, self._seconds):
-                await self._prepare(connection, supervisor)
-            self._connection = connection
-        except psycopg.Error as error:
-            raise lost(error) from error
-        finally:
-            if self._connection is None:
-                await connection.close()
         self._supervisor = supervisor
+        connection = await opened(self._dsn, "wsup listener", self._seconds, self._prepare)
+        self._connection = connection
         self._fd = connection.fileno()
         asyncio.get_running_loop().add_reader(self._fd, self._receive)
 
-    async def _prepare(self, connection: psycopg.AsyncConnection[Any], supervisor: int) -> None:
+    async def _prepare(self, connection: psycopg.AsyncConnection[Any]) -> None:
         await connection.set_autocommit(True)
         self._backend = await meet(connection, self._backend)
-        await connection.execute(statement("hold"), [supervisor])
+        await connection.execute(statement("hold"), [self._supervisor])
         await connection.execute(statement("prepare_pull"))
-        for channel in ("wsup", f"wsup_{supervisor}"):
+        for channel in ("wsup", f"wsup_{self._supervisor}"):
             await connection.execute(SQL("LISTEN {}").format(Identifier(channel)))
 
     async def close(self) -> None:

@@ -1,7 +1,7 @@
 """One connection of a supervisor's: one statement or turn at a time, each within a time limit."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -42,16 +42,9 @@ class Session:
         """(Re)connect; what is under way is lost. Raises DatabaseError, SourceLost."""
         await self.close()
         async with self._lock:
-            connection = await aconnect(self._dsn, application_name="wsup supervisor")
-            try:
-                with time_limit(connection, self._seconds):
-                    await self._prepare(connection)
-                self._connection = connection
-            except psycopg.Error as error:
-                raise lost(error) from error
-            finally:
-                if self._connection is None:
-                    await connection.close()
+            self._connection = await opened(
+                self._dsn, "wsup supervisor", self._seconds, self._prepare
+            )
 
     async def _prepare(self, connection: psycopg.AsyncConnection[Any]) -> None:
         # Turns bring their own BEGIN, so that psycopg has no transaction to think about.
@@ -119,6 +112,28 @@ class Session:
                 return [make(row) for row in await cursor.fetchall()] if cursor.description else []
         except psycopg.Error as error:
             raise lost(error) from error
+
+
+async def opened(
+    dsn: str,
+    application_name: str,
+    seconds: float,
+    prepare: Callable[[psycopg.AsyncConnection[Any]], Awaitable[None]],
+) -> psycopg.AsyncConnection[Any]:
+    """A connection that `prepare` has made ready, within so many seconds.
+
+    Raises DatabaseError, SourceLost; none is left open then.
+    """
+    connection = await aconnect(dsn, application_name=application_name)
+    try:
+        with time_limit(connection, seconds):
+            await prepare(connection)
+    except BaseException as error:
+        await connection.close()
+        if isinstance(error, psycopg.Error):
+            raise lost(error) from error
+        raise
+    return connection
 
 
 def lost(error: psycopg.Error) -> SourceLost:
