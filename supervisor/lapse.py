@@ -18,15 +18,18 @@ class Lapse:
         self._last = time.monotonic()
         #: How often there was reason for a doubt.
         self.count = 0
-        #: It is not known whether the jobs here are still ours.
-        self.doubtful = False
+        self._settled = 0
+
+    @property
+    def doubtful(self) -> bool:
+        """Is it not known whether the jobs here are still ours?"""
+        return self._settled < self.count
 
     def look(self) -> bool:
         """Look at the clock; returns whether there is a doubt. To be called often."""
         last, self._last = self._last, time.monotonic()
         if self._last - last > FREE_SECONDS:
             self.count += 1
-            self.doubtful = True
             self.on_doubt()
         return self.doubtful
 
@@ -36,4 +39,4 @@ class Lapse:
         `asked_at` is what `count` was when it was asked: an older answer may have waited all the
         while that this process was away.
         """
-        self.doubtful = self.doubtful and self.count != asked_at
+        self._settled = max(self._settled, asked_at)
