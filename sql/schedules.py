@@ -8,7 +8,7 @@ from .session import Session
 
 
 class Scheduled(NamedTuple):
-    """A schedule that isn't paused, and when it was read: the first column, by the server's
+    """A schedule, and when it was read: the first column, by the server's
     clock."""
 
     read_at: datetime
@@ -18,6 +18,7 @@ class Scheduled(NamedTuple):
     every: float | None
     catch_up: str
     revision: int
+    paused: bool
     next_tick: datetime | None
 
 
@@ -67,7 +68,7 @@ class ScheduleTable:
         return await self._session.rows("schedules_define", {"app": app, **columns}, tuple)
 
     async def read(self, app: str) -> list[Scheduled]:
-        """The app's schedules by name, without those that are paused."""
+        """The app's schedules by name."""
         return await self._session.rows("schedules_read", [app], lambda row: Scheduled(*row))
 
     async def tick(self, app: str, moves: Sequence[Move]) -> set[str]:

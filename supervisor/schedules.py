@@ -113,7 +113,7 @@ class Schedules:
 
     def _move(self, seen: Scheduled) -> Move | None:
         """What is to be done about a schedule now, if anything."""
-        if seen.next_tick is not None and seen.next_tick > seen.read_at:
+        if seen.paused or (seen.next_tick is not None and seen.next_tick > seen.read_at):
             return None
         try:
             beat = rhythm(seen.cron, seen.timezone, seen.every)
