@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import cast
 
 from ..sql.answers import SourceLost
+from ..sql.listener import Listener
 from ..sql.schedules import Definition, Move, Scheduled, ScheduleTable
 from ..subworkers.wire import ScheduleInfo
 from .ticks import CatchUp, Unticking, fall_due, rhythm
@@ -31,14 +32,13 @@ class Schedules:
     def __init__(
         self,
         table: ScheduleTable,
-        *,
+        listener: Listener,
         poll: float,
-        hears: Callable[[], bool],
         on_lost: Callable[[str], None],
     ) -> None:
         self._table = table
+        self._listener = listener
         self._poll = poll
-        self._hears = hears
         self._on_lost = on_lost
         self._app = ""
         self._definitions: list[Definition] = []
@@ -143,7 +143,7 @@ class Schedules:
             return None
         nexts: list[datetime] = [move.next_tick for move in moves]
         nexts += [s.next_tick for s in found if s.next_tick and s.next_tick > s.read_at]
-        look = LOOK_SECONDS if self._hears() else self._poll
+        look = LOOK_SECONDS if self._listener.connected else self._poll
         if not nexts:
             return look
         left = (min(nexts) - found[0].read_at).total_seconds() - passed

@@ -88,12 +88,7 @@ class Supervisor:
         self.watch = Watch(self.backlog, read=self.gather.read, give_back=self._give_back_backlog)
         self.recovery = Recovery(self.gather)
         self.witness = Witness(self.source, settings.max_lost)
-        self.schedules = Schedules(
-            self.source.schedules,
-            poll=settings.poll,
-            hears=lambda: self.listener.connected,
-            on_lost=self._lost,
-        )
+        self.schedules = Schedules(self.source.schedules, self.listener, settings.poll, self._lost)
         self.lanes = Lanes(PostgresSource(dsn, statement_seconds=settings.statement_timeout))
         self.meter = Meter()
         self.memory = MemoryMeter()
