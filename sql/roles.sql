@@ -49,6 +49,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE       -- TRUNCATE frees a closed lane of dead rows
    ON wsup.ready_0, wsup.ready_1, wsup.ready_2, wsup.ready_3 TO wsup_run;
 GRANT SELECT (job, lost), INSERT ON wsup.failure TO wsup_run;
+-- What its app's schedules say, it writes down, and has enqueued tick by tick.
+GRANT SELECT, INSERT, UPDATE, DELETE ON wsup.schedule TO wsup_run;
+GRANT EXECUTE ON FUNCTION wsup.tick TO wsup_run;
 GRANT INSERT ON wsup.outcome TO wsup_run;
 DO $$
 BEGIN
@@ -59,13 +62,16 @@ BEGIN
 END
 $$;
 
--- status: job.status(), `wsup jobs list`, dashboards.
+-- status: job.status(), `wsup jobs list`, `wsup schedules list`, dashboards.
 GRANT SELECT ON wsup.ready, wsup.waiting, wsup.claim, wsup.supervisor TO wsup_status;
 GRANT SELECT (id, enqueued_at, run_at, priority, queue, task) ON wsup.job TO wsup_status;
 GRANT SELECT (job, finished_at, state, seconds, supervisor, subworker, attempt) ON wsup.outcome
    TO wsup_status;
 GRANT SELECT (job, attempt, failed_at, supervisor, subworker, lost, type) ON wsup.failure
    TO wsup_status;
+
+GRANT SELECT (app, name, task, queue, cron, timezone, every, catch_up, paused, next_tick,
+              last_tick) ON wsup.schedule TO wsup_status;
 
 -- read: job.result(), `wsup jobs show`.
 GRANT SELECT ON ALL TABLES IN SCHEMA wsup TO wsup_read;

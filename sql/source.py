@@ -12,6 +12,7 @@ from psycopg.sql import SQL, Identifier
 
 from .answers import Beat, Held, Look, Peer, Pull, Row, SourceLost, Turn
 from .listener import Listener
+from .schedules import ScheduleTable
 from .session import Session, lost
 from .settlement import Entry, Failure, columns, refusal
 from .statements import statement
@@ -30,6 +31,7 @@ class PostgresSource:
     ) -> None:
         self._session = Session(dsn, statement_seconds=statement_seconds)
         self._listener = listener
+        self.schedules = ScheduleTable(self._session)
         self.supervisor = 0
 
     @property

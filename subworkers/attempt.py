@@ -62,9 +62,7 @@ class Attempts:
             options = wire.job_options(job.options)
             timeout = _limit(options, task)
             started = self._board.start(SYNC_PLACE, job.id, job.attempt, timeout)
-            current = CurrentJob(
-                job.id, job.task, job.queue, job.attempt, timeout and started + timeout, self._index
-            )
+            current = self._current(job, options, timeout and started + timeout)
             # A context of its own: what a job sets in context variables ends with it.
             result = contextvars.copy_context().run(
                 self._call_sync, task, job.args, current, timeout
@@ -75,6 +73,13 @@ class Attempts:
             return _judge(job, task, options, error, time.monotonic() - started)
         self._own_process(None)
         return wire.Succeeded(job.claim, job.id, job.attempt, time.monotonic() - started, encoded)
+
+    def _current(
+        self, job: wire.Job, options: wire.JobOptions, deadline: float | None
+    ) -> CurrentJob:
+        return CurrentJob(
+            job.id, job.task, job.queue, job.attempt, deadline, self._index, options.scheduled_for
+        )
 
     def _own_process(self, error: BaseException | None) -> None:
         """A task may fork, and the child come back here: it is no subworker, and must end."""
@@ -113,7 +118,7 @@ class Attempts:
             timeout = _limit(options, task)
             started = self._board.start(place, job.id, job.attempt, timeout)
             end = timeout and started + timeout
-            CURRENT.set(CurrentJob(job.id, job.task, job.queue, job.attempt, end, self._index))
+            CURRENT.set(self._current(job, options, end))
             limit = asyncio.timeout(timeout)
             try:
                 async with limit:

@@ -2,7 +2,7 @@
 
 import time
 from contextvars import ContextVar
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 #: Seconds that a job may be put off at most (100 years); more is a mistake.
 LONGEST_WAIT = 100 * 366 * 86400.0
@@ -11,10 +11,17 @@ LONGEST_WAIT = 100 * 366 * 86400.0
 class CurrentJob:
     """The job that is being run: `current_job()` inside a task."""
 
-    __slots__ = ("attempt", "deadline", "id", "queue", "subworker", "task")
+    __slots__ = ("attempt", "deadline", "id", "queue", "scheduled_for", "subworker", "task")
 
     def __init__(
-        self, id: int, task: str, queue: str, attempt: int, deadline: float | None, subworker: int
+        self,
+        id: int,
+        task: str,
+        queue: str,
+        attempt: int,
+        deadline: float | None,
+        subworker: int,
+        scheduled_for: datetime | None = None,
     ) -> None:
         self.id = id
         self.task = task
@@ -25,6 +32,9 @@ class CurrentJob:
         self.deadline = deadline
         #: Which subworker of its host runs it, from 0.
         self.subworker = subworker
+        #: The tick of the schedule that has asked for this job, however late it runs; None for a
+        #: job that no schedule has asked for.
+        self.scheduled_for = scheduled_for
 
     def seconds_left(self) -> float | None:
         """Seconds until the time-out of this attempt, or None if it has none."""

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from .wire import ScheduleInfo
+
 
 class RunnableTask(Protocol):
     """A task as it is run."""
@@ -37,11 +39,20 @@ class RunnableTask(Protocol):
         """How long to wait after failed attempt number `attempt` (from 1)."""
 
 
+class RunnableSchedule(Protocol):
+    """A schedule as it is told to the supervisor."""
+
+    def info(self) -> ScheduleInfo:
+        """Raises an error naming the schedule if its arguments don't fit its task."""
+
+
 class RunnableApp(Protocol):
     """An app as it is loaded by the template."""
 
     @property
     def tasks(self) -> Mapping[str, RunnableTask]: ...
+    @property
+    def schedules(self) -> Mapping[str, RunnableSchedule]: ...
     @property
     def template_hooks(self) -> Sequence[Callable[[], object]]: ...
     @property

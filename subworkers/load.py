@@ -45,6 +45,8 @@ def prepare(app: RunnableApp) -> None:
     try:
         for task in app.tasks.values():
             task.prepare()
+        for schedule in app.schedules.values():
+            schedule.info()
         for hook in app.template_hooks:
             hook()
     except BaseException as error:

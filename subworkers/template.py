@@ -16,7 +16,7 @@ import traceback
 from typing import NoReturn
 
 from . import wire
-from .channel import Channel
+from .channel import LARGEST, Channel
 from .context import LONGEST_WAIT
 from .contract import RunnableApp
 from .descriptors import lift
@@ -43,11 +43,12 @@ class Template:
         try:
             app = load_app(order.app)
             prepare(app)
+            loaded = _loaded(app)
         except AppNotLoaded as error:
             report = str(error).encode("utf-8", "backslashreplace").decode()
             self._channel.send(wire.encode(wire.NotLoaded(report[-60_000:])))
             return
-        self._channel.send(wire.encode(wire.Loaded(_task_table(app), fork_hazards())))
+        self._channel.send(loaded)
         # What lives now is shared by all subworkers: freeze it, so that no collector in one of
         # them writes to its pages and makes them private.
         gc.collect()
@@ -98,6 +99,18 @@ class Template:
         finally:
             # Never back into the template's stack, nor through its atexit handlers.
             os._exit(status)
+
+
+def _loaded(app: RunnableApp) -> bytes:
+    """What the supervisor is to know of the app. Raises AppNotLoaded."""
+    schedules = [schedule.info() for schedule in app.schedules.values()]
+    message = wire.encode(wire.Loaded(_task_table(app), fork_hazards(), schedules))
+    if len(message) > LARGEST:
+        raise AppNotLoaded(
+            f"the app's tasks and schedules take {len(message):,} bytes to name, the limit is "
+            f"{LARGEST:,}: give schedules a key as their argument, instead of what it stands for"
+        )
+    return message
 
 
 def _task_table(app: RunnableApp) -> list[wire.TaskInfo]:

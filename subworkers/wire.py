@@ -5,6 +5,7 @@ on without a look.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -35,6 +36,8 @@ class JobOptions(msgspec.Struct, frozen=True):
     retries: Annotated[int, msgspec.Meta(ge=0, le=30_000)] | None = None
     #: Seconds.
     timeout: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    #: Which tick of its schedule the job is for.
+    scheduled_for: datetime | None = None
 
 
 class Run(Message, tag=1):
@@ -154,9 +157,27 @@ class TaskInfo(msgspec.Struct, array_like=True, frozen=True):
     delays: list[float] = []
 
 
+class ScheduleInfo(msgspec.Struct, array_like=True, frozen=True):
+    """When which job is to be enqueued, again and again."""
+
+    name: str
+    task: str
+    queue: str
+    priority: int
+    #: JSON.
+    args: str
+    #: A cron expression, or None for …
+    cron: str | None
+    timezone: str
+    #: … every so many seconds.
+    every: float | None
+    catch_up: str
+
+
 class Loaded(Message, tag=22):
     tasks: list[TaskInfo]
     warnings: list[str]
+    schedules: list[ScheduleInfo] = []
 
 
 class NotLoaded(Message, tag=23):

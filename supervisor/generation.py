@@ -28,6 +28,7 @@ class Generation:
         self.number = number
         self.load = load
         self.tasks: dict[str, wire.TaskInfo] = {}
+        self.schedules: list[wire.ScheduleInfo] = []
         self.warnings: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
@@ -68,6 +69,7 @@ class Generation:
             priority.come_back(self._process.pid)  # what it forks is to be like the old ones
         if isinstance(answer, wire.Loaded):
             self.tasks = {task.name: task for task in answer.tasks}
+            self.schedules = answer.schedules
             self.warnings = answer.warnings
 
     async def fork(self, member: Member) -> int:

@@ -143,6 +143,7 @@ class Link:
         supervisor.sleep.must_say = True
         supervisor.wake()
         supervisor.turns.consider()
+        supervisor.schedules.stir()
 
     def is_whole(self) -> bool:
         """Are both connections there? If one is not, whoever has met the loss may have kept it to

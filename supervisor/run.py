@@ -155,7 +155,10 @@ class Run:
         await self._control.start()
         self._turning = self._spawn(supervisor.turns.run())
         pulse = self._pulse
-        for vital in (self._turning, self._spawn(pulse.run()), self._spawn(pulse.beat())):
+        for vital in (
+            self._turning,
+            *map(self._spawn, (pulse.run(), pulse.beat(), supervisor.schedules.run())),
+        ):
             vital.add_done_callback(self._mind)
         supervisor.wake()
         # What is here now stays. Jobs come and go as tuples, by the thousand, and form no cycles.

@@ -25,6 +25,7 @@ from .pool import Pool
 from .pull import Demand
 from .recovery import Recovery
 from .recycling import Limits, Recycling
+from .schedules import Schedules
 from .sleep import Sleep
 from .status import supervisor_status
 from .turn import Turns
@@ -87,6 +88,7 @@ class Supervisor:
         self.watch = Watch(self.backlog, read=self.gather.read, give_back=self._give_back_backlog)
         self.recovery = Recovery(self.gather)
         self.witness = Witness(self.source, settings.max_lost)
+        self.schedules = Schedules(self.source.schedules, self.listener, settings.poll, self._lost)
         self.lanes = Lanes(PostgresSource(dsn, statement_seconds=settings.statement_timeout))
         self.meter = Meter()
         self.memory = MemoryMeter()
@@ -201,6 +203,8 @@ class Supervisor:
         self.turns.queues = self.sleep.queues = settings.queues or tuple(named)
         self.sleep.must_say = True
         self.demand.expect(sum(t.is_async for t in tasks) / len(tasks) if tasks else 0.0)
+        if self.pool.generation is not None:
+            self.schedules.load(settings.app, self.pool.generation.schedules)
         self.gather.forget_unknown()
         self._put_off(self.backlog.put_back([]))
 
@@ -209,6 +213,7 @@ class Supervisor:
         self.stopping = True
         self.turns.pulling = False
         self.sleep.stop()
+        self.schedules.stop()
         self.recycling.stop()
         self._give_back_backlog()
 
@@ -241,6 +246,9 @@ class Supervisor:
     def _hear(self, payload: str) -> None:
         if payload == "claimed":
             self.on_claimed()
+            return
+        if payload == "schedules":
+            self.schedules.stir()
             return
         if payload:
             self.sleep.doubt()  # it is about a waiting job: when that is due must be looked up

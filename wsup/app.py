@@ -2,7 +2,8 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
@@ -10,6 +11,7 @@ from wsup.enqueue import Client
 from wsup.errors import TaskError
 from wsup.job import Job, Reader
 from wsup.options import Backoff, as_backoff, check, check_name
+from wsup.schedule import CatchUp, Schedule, make_schedule
 from wsup.sql.pool import Pool
 from wsup.task import AsyncTask, Task
 from wsup.values import load_any
@@ -19,6 +21,7 @@ R = TypeVar("R")
 H = TypeVar("H", bound=Callable[[], object])
 
 AnyTask: TypeAlias = Task[..., Any] | AsyncTask[..., Any]
+T = TypeVar("T", bound=AnyTask)
 
 #: Bytes of JSON. What is larger belongs into a table or a file, and its key into the arguments.
 MAX_ARGS: Final = 1024 * 1024
@@ -48,6 +51,8 @@ class App:
         self.database = database
         #: By name.
         self.tasks: dict[str, AnyTask] = {}
+        #: By name.
+        self.schedules: dict[str, Schedule] = {}
         #: Run in the template, once, before subworkers are forked from it …
         self.template_hooks: list[Callable[[], object]] = []
         #: … in each subworker when it starts …
@@ -135,6 +140,78 @@ class App:
             return task
 
         return register if function is None else register(function)
+
+    @overload
+    def schedule(
+        self,
+        cron: str,
+        /,
+        *,
+        timezone: str = ...,
+        args: Sequence[object] = ...,
+        kwargs: Mapping[str, object] | None = ...,
+        name: str | None = ...,
+        catch_up: CatchUp = ...,
+    ) -> Callable[[T], T]: ...
+    @overload
+    def schedule(
+        self,
+        cron: None = None,
+        /,
+        *,
+        every: float | timedelta,
+        args: Sequence[object] = ...,
+        kwargs: Mapping[str, object] | None = ...,
+        name: str | None = ...,
+        catch_up: CatchUp = ...,
+    ) -> Callable[[T], T]: ...
+    def schedule(
+        self,
+        cron: str | None = None,
+        /,
+        *,
+        every: float | timedelta | None = None,
+        timezone: str | None = None,
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
+        name: str | None = None,
+        catch_up: CatchUp = "last",
+    ) -> Callable[[T], T]:
+        """Decorator, above `@app.task`: enqueue the task by the clock, again and again.
+
+        Either by a cron expression of five fields, local times of `timezone` ("UTC" if none is
+        given), or `every` so many seconds (or a timedelta), counted from 1970 on. `args` and
+        `kwargs` are the task's arguments. A task may have several schedules, each with a `name` of
+        its own; the first may go by the task's. `catch_up` says what becomes of ticks that came
+        while no supervisor could see to them: "none" of them runs, the "last" one does, or "all"
+        do (the last 1,000). Raises TaskError, ArgumentsError.
+        """
+
+        def register(task: T) -> T:
+            if self.tasks.get(getattr(task, "name", "")) is not task:
+                raise TaskError(
+                    f"schedule of {task!r:.80}: it is no task of this app; put @app.schedule above "
+                    "@app.task"
+                )
+            schedule = make_schedule(
+                task,
+                cron,
+                every=every,
+                timezone=timezone,
+                args=args,
+                kwargs=kwargs,
+                name=name,
+                catch_up=catch_up,
+            )
+            if schedule.name in self.schedules:
+                raise TaskError(
+                    f"schedule {schedule.name}: there are two of this name; give one of them a "
+                    "name=…"
+                )
+            self.schedules[schedule.name] = schedule
+            return task
+
+        return register
 
     def on_template(self, hook: H) -> H:
         """Decorator: run this once in the template, to warm up what all subworkers share."""

@@ -80,6 +80,11 @@ class BaseTask(Enqueuer[P, R]):
         """A handle on a job of this task."""
         return Job(id, self._reader)
 
+    @property
+    def signature(self) -> Signature:
+        """How the arguments of its jobs are bound and checked."""
+        return self._signature
+
     # what the subworkers need -------------------------------------------------------------------
 
     def prepare(self) -> None:

@@ -219,3 +219,20 @@ def beats(connection: Connection, supervisor: int) -> int:
     ).fetchone()
     assert row is not None, f"supervisor {supervisor} was buried"
     return int(row[0])
+
+
+@pytest.mark.parametrize("by", STEPS)
+def test_schedules_tick_by_the_servers_clock(
+    make_supervisor: MakeSupervisor, clock: Clock, connection: Connection, by: str
+) -> None:
+    host = make_supervisor("--subworkers", "1", *FLAGS)
+    tasks = host.folder / "tasks.py"
+    tasks.write_text(tasks.read_text() + "\napp.schedule(every=0.5)(noop)\n")
+    host.start(**clock.environment)
+    rows = "SELECT (options->>'scheduled_for')::timestamptz FROM wsup.job ORDER BY id"
+    until(lambda: connection.execute(rows).rowcount >= 3, "it ticks")
+    clock.step(by)
+    before = connection.execute(rows).rowcount
+    until(lambda: connection.execute(rows).rowcount >= before + 5, "it ticks on")
+    ticks = [row[0] for row in connection.execute(rows)]
+    assert ticks == [ticks[0] + i * timedelta(seconds=0.5) for i in range(len(ticks))]

@@ -27,6 +27,10 @@ PRINTED = {
         400 prices, 3486\.00 in all
         \d\.\d s instead of the 20 s that one after the other takes
         """,
+    "measures": r"""
+        measured, again 0\.5 s later,
+        and again 0\.5 s later
+        """,
     "orders": r"""
         to ada@example\.org: thank you for order 1
         order rolled back: no raincoats left

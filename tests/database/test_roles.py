@@ -13,6 +13,7 @@ from roles import ROLES_SQL, grant, roles_on
 from wsup import App
 from wsup.cli import main
 from wsup.errors import DatabaseError
+from wsup.sql.schedules import Definition, Move
 from wsup.sql.source import PostgresSource
 
 Connection = psycopg.Connection[Any]
@@ -46,6 +47,11 @@ FOR_RUNNERS = (
     "DELETE FROM wsup.claim",
     "DELETE FROM wsup.supervisor",
     "INSERT INTO wsup.outcome (job, state, attempt) VALUES (2, 'succeeded', 1)",
+    "INSERT INTO wsup.schedule (app, name, task, queue, priority, args, every, timezone, catch_up)"
+    " VALUES ('a', 'b', 'c', 'd', 0, '{}', 1, 'UTC', 'all')",
+    "UPDATE wsup.schedule SET paused = true",
+    "DELETE FROM wsup.schedule",
+    "SELECT wsup.tick('a', now(), '{}', '{}', '{}', '{}', '{}', '{}')",
     "TRUNCATE wsup.ready_0",
     "LOCK TABLE wsup.ready IN ACCESS EXCLUSIVE MODE",
     "SELECT wsup.cancel('{1,2}')",
@@ -55,6 +61,7 @@ FOR_RUNNERS = (
 )
 CONTENTS = (
     "SELECT args FROM wsup.job",
+    "SELECT args FROM wsup.schedule",
     "SELECT options FROM wsup.job",
     "SELECT result FROM wsup.outcome",
     "SELECT reason FROM wsup.outcome",
@@ -100,7 +107,7 @@ def dsns(database: str, connection: Connection) -> dict[str, str]:
     ("kind", "denied"),
     [
         ("enqueue", FOR_NO_ROLE + FOR_RUNNERS + CONTENTS + STATUSES),
-        ("run", FOR_NO_ROLE + ENQUEUE + CONTENTS[2:]),
+        ("run", FOR_NO_ROLE + ENQUEUE + CONTENTS[3:]),
         ("status", FOR_NO_ROLE + FOR_RUNNERS + CONTENTS + ENQUEUE),
         ("read", FOR_NO_ROLE + FOR_RUNNERS + ENQUEUE),
     ],
@@ -161,6 +168,19 @@ def test_the_running_role_looks_after_the_lanes(
     assert connection.execute("SELECT count(*) FROM wsup.ready").fetchone() == (1,)
 
 
+def test_the_running_role_ticks(dsns: dict[str, str], connection: Connection) -> None:
+    """It may enqueue no job but those that schedules ask for."""
+
+    async def work(source: PostgresSource) -> None:
+        table = source.schedules
+        await table.define("a:app", [Definition("s", "t", "q", 0, "{}", None, "UTC", 1, "all")])
+        (seen,) = await table.read("a:app")
+        assert await table.tick("a:app", [Move(seen, seen.read_at, [seen.read_at])]) == {"s"}
+
+    with_source(dsns["run"], work)
+    assert connection.execute("SELECT count(*) FROM wsup.job WHERE task = 't'").fetchone() == (1,)
+
+
 def test_the_status_role_sees_where_jobs_stand(dsns: dict[str, str]) -> None:
     with psycopg.connect(dsns["status"]) as connection:
         states = connection.execute("SELECT wsup.status(1), wsup.status(2)").fetchone()
@@ -168,6 +188,8 @@ def test_the_status_role_sees_where_jobs_stand(dsns: dict[str, str]) -> None:
     listed = CliRunner().invoke(main, ["jobs", "list", "--database", dsns["status"]])
     assert listed.exit_code == 0, listed.output
     assert "succeeded" in listed.stdout
+    schedules = CliRunner().invoke(main, ["schedules", "list", "--database", dsns["status"]])
+    assert schedules.exit_code == 0, schedules.output
     shown = CliRunner().invoke(main, ["jobs", "show", "1", "--database", dsns["status"]])
     assert shown.exit_code == 1
     assert "permission denied" in shown.stderr

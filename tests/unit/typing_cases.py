@@ -65,3 +65,13 @@ def many_are_checked_where_they_are_made() -> None:
     pay.enqueue_many([pay.args(1)])  # type: ignore[call-arg]
     pay.enqueue_many([mail.args("a")])  # type: ignore[list-item]
     pay.enqueue_many([[1, 2.5]])  # type: ignore[list-item]
+
+
+def schedules_leave_the_task_as_it_is() -> None:
+    scheduled = app.schedule("0 3 * * *", timezone="UTC", args=(1, 2.5))(pay)
+    assert_type(scheduled.enqueue(1, 2.5), Job[str])
+    app.schedule(every=5, kwargs={"subject": "a"}, catch_up="all")(mail)
+    app.schedule("0 3 * * *", every=5)  # type: ignore[call-overload]
+    app.schedule(every=5, catch_up="some")  # type: ignore[call-overload]
+    app.schedule(every=5, timezone="UTC")  # type: ignore[call-overload]
+    app.schedule(every=5)(print)  # type: ignore[type-var]

@@ -5,7 +5,19 @@ What is slow to import (psycopg, the supervisor) is imported by the command that
 
 import click
 
-from . import config, demo, enqueue, jobs, migrate, operate, roles, start, status, systemd
+from . import (
+    config,
+    demo,
+    enqueue,
+    jobs,
+    migrate,
+    operate,
+    roles,
+    schedules,
+    start,
+    status,
+    systemd,
+)
 from .argv import hide_passwords
 from .group import WsupGroup
 
@@ -35,6 +47,7 @@ for command in (
     roles.roles,
     enqueue.enqueue,
     jobs.jobs,
+    schedules.schedules,
     config.config,
     systemd.systemd_unit,
     demo.demo,

@@ -54,9 +54,9 @@ def list_jobs(
     from .database import migrated
 
     with migrated(database, config_file) as conn:
-        found = _rows(conn, "jobs_list", wanted)
+        found = fetch(conn, "jobs_list", wanted)
     if as_json:
-        click.echo(_json(found))
+        click.echo(as_json_text(found))
         return
     head = ("id", "state", "queue", "task", "attempt", "priority", "enqueued_at", "at", "seconds")
     rows = [[row[name] for name in head] for row in found]
@@ -76,8 +76,8 @@ def show(job: int, config_file: Path | None, database: str | None, as_json: bool
     from .database import migrated
 
     with migrated(database, config_file) as conn:
-        found = _rows(conn, "jobs_show", {"job": job})
-        failures = _rows(conn, "jobs_failures", {"job": job})
+        found = fetch(conn, "jobs_show", {"job": job})
+        failures = fetch(conn, "jobs_failures", {"job": job})
     if not found:
         raise UsageError(f"job {job}: there is no such job: see wsup jobs list")
     row = found[0]
@@ -86,7 +86,7 @@ def show(job: int, config_file: Path | None, database: str | None, as_json: bool
             name: row[name] and msgspec.Raw(row[name].encode())
             for name in ("args", "options", "result")
         }
-        click.echo(_json({**row, **documents, "failures": failures}))
+        click.echo(as_json_text({**row, **documents, "failures": failures}))
         return
     facts = [(name, value) for name, value in row.items() if value is not None]
     width = max(len(name) for name, _ in facts)
@@ -130,10 +130,10 @@ def _change(
     from .database import migrated
 
     with migrated(database, config_file) as conn:
-        found = _rows(conn, query, {"jobs": list(dict.fromkeys(ids))})
+        found = fetch(conn, query, {"jobs": list(dict.fromkeys(ids))})
     found.sort(key=lambda row: ids.index(row["job"]))
     if as_json:
-        click.echo(_json(found))
+        click.echo(as_json_text(found))
     else:
         click.echo(table(("JOB", "STATE"), [tuple(row.values()) for row in found], right="JOB"))
     unknown = [row["job"] for row in found if row["state"] is None]
@@ -151,7 +151,8 @@ REFUSED = {
 }
 
 
-def _rows(conn: "Connection[Any]", query: str, params: Row) -> list[Row]:
+def fetch(conn: "Connection[Any]", query: str, params: Row) -> list[Row]:
+    """The rows of a statement of ours, by the names of their columns."""
     from psycopg import DataError
     from psycopg.rows import dict_row
     from psycopg.types.datetime import TimestamptzLoader
@@ -186,5 +187,5 @@ def _listed(ids: Sequence[int]) -> str:
     return ", ".join(map(str, ids))
 
 
-def _json(value: object) -> str:
+def as_json_text(value: object) -> str:
     return msgspec.json.format(msgspec.json.encode(value)).decode()

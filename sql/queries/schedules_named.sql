@@ -1,0 +1,3 @@
+SELECT app FROM wsup.schedule
+ WHERE name = %(name)s AND app = coalesce(%(app)s::text, app)
+ ORDER BY app
