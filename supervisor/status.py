@@ -36,19 +36,6 @@ def supervisor_status(supervisor: "Supervisor") -> dict[str, Any]:
     }
 
 
-def supervisor_row(supervisor: "Supervisor") -> dict[str, object]:
-    """What its row in the database says."""
-    return {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "version": version("wsup"),
-        "queues": list(supervisor.turns.queues),
-        "subworkers": supervisor.settings.subworkers,
-        "lease": supervisor.settings.lease,
-        "direct": supervisor.listener.direct,
-    }
-
-
 def member_status(member: Member, now: float) -> dict[str, Any]:
     """One subworker: its process, its state, and the jobs that it runs since when."""
     running = [] if member.state is State.GONE else member.memory.board.running()
