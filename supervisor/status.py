@@ -13,6 +13,19 @@ if TYPE_CHECKING:
     from .supervisor import Supervisor
 
 
+def supervisor_columns(supervisor: "Supervisor") -> dict[str, object]:
+    """What its row in the database says."""
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "version": version("wsup"),
+        "queues": list(supervisor.turns.queues),
+        "subworkers": supervisor.settings.subworkers,
+        "lease": supervisor.settings.lease,
+        "direct": supervisor.listener.direct,
+    }
+
+
 def supervisor_status(supervisor: "Supervisor") -> dict[str, Any]:
     """The whole host: the supervisor itself, its rates, and each subworker."""
     pool, meter = supervisor.pool, supervisor.meter

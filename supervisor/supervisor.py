@@ -5,10 +5,7 @@ Each step takes what it needs and knows none of the others; who calls whom is sa
 
 import asyncio
 import logging
-import os
-import socket
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 from ..config.settings import Settings
@@ -17,6 +14,7 @@ from ..sql.listener import Listener
 from ..sql.source import PostgresSource
 from ..subworkers.wire import Load, Untrusted
 from .backlog import Backlog
+from .cancelling import Cancelling
 from .gather import Gather
 from .lanes import Lanes
 from .lapse import Lapse
@@ -29,7 +27,7 @@ from .pull import Demand
 from .recovery import Recovery
 from .recycling import Limits, Recycling
 from .sleep import Sleep
-from .status import supervisor_status
+from .status import supervisor_columns, supervisor_status
 from .turn import Turns
 from .watch import Watch
 
@@ -87,7 +85,19 @@ class Supervisor:
             is_said=lambda: self.turns.said_asleep,
             on_said=self._said_asleep,
         )
-        self.watch = Watch(self.backlog, read=self.gather.read, give_back=self._give_back_backlog)
+        self.cancelling = Cancelling(
+            self.source,
+            self.gather,
+            quiet=self.turns.quiet,
+            members=lambda: self.pool.members,
+            on_asked=self._sift_backlog,
+        )
+        self.watch = Watch(
+            self.backlog,
+            read=self.gather.read,
+            give_back=self._give_back_backlog,
+            stubborn=self.cancelling.stubborn,
+        )
         self.recovery = Recovery(self.gather)
         self.witness = Witness(self.source, settings.max_lost)
         self.lanes = Lanes(PostgresSource(dsn, statement_seconds=settings.statement_timeout))
@@ -105,6 +115,7 @@ class Supervisor:
     def _pulled(self, rows: list[Row]) -> None:
         """pull → dispatch"""
         self.recovery.pulled(rows)
+        rows = self.cancelling.sift(rows)
         before = len(self.backlog)
         is_async = sum(1 for row in rows if self._is_async(row))
         unknown = self.backlog.add(rows)
@@ -136,13 +147,20 @@ class Supervisor:
         self.demand.turned(seconds)
         self.meter.done += jobs
         self.demand.finished(jobs)
+        self.cancelling.settled()
 
     def _returned(self, rows: list[Row]) -> None:
         """A subworker gives back what it has not started."""
+        rows = self.cancelling.sift(rows)
         if self.stopping:
             self.gather.give_back(rows)
         else:
             self._put_off(self.backlog.put_back(rows))
+
+    def _sift_backlog(self) -> None:
+        """Jobs are to be cancelled; some may lie here."""
+        self._put_off(self.backlog.put_back(self.cancelling.sift(self.backlog.take_all())))
+        self.turns.consider()
 
     def _died(self, member: Member, end: str) -> None:
         """A death becomes a result, and goes the way of results."""
@@ -215,17 +233,6 @@ class Supervisor:
         self.recycling.stop()
         self._give_back_backlog()
 
-    def drop_everything(self) -> None:
-        """Forget every job that is here, and end those that run: they belong to others now."""
-        self.backlog.take_all()
-        self.turns.arriving = []
-        self.gather.finished.clear()
-        self.gather.finished_bytes = 0
-        for member in self.pool.members:
-            member.held.clear()
-            member.held_async.clear()
-            member.kill()
-
     def is_busy(self) -> bool:
         """Does any job wait or run here?"""
         return bool(len(self.backlog)) or any(member.held for member in self.pool.members)
@@ -244,6 +251,9 @@ class Supervisor:
     def _hear(self, payload: str) -> None:
         if payload == "claimed":
             self.on_claimed()
+            return
+        if payload == "cancel":
+            self.cancelling.hear()
             return
         if payload:
             self.sleep.doubt()  # it is about a waiting job: when that is due must be looked up
@@ -289,15 +299,7 @@ class Supervisor:
     @property
     def columns(self) -> dict[str, object]:
         """What its row in the database says."""
-        return {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "version": version("wsup"),
-            "queues": list(self.turns.queues),
-            "subworkers": self.settings.subworkers,
-            "lease": self.settings.lease,
-            "direct": self.listener.direct,
-        }
+        return supervisor_columns(self)
 
     @property
     def state(self) -> str:
