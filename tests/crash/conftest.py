@@ -11,6 +11,7 @@ Start = Callable[..., Supervisor]
 
 APP = Path(__file__).with_name("app_under_test.py")
 HOSTILE = Path(__file__).with_name("hostile.py")
+CANCELLABLE = Path(__file__).with_name("cancellable.py")
 
 
 @pytest.fixture(scope="session")
@@ -31,14 +32,15 @@ def own_database(own_server: OwnServer, request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def make_supervisor(database: str, tmp_path: Path) -> Iterator[Callable[..., Supervisor]]:
     """Makes supervisors that run the app under test, each with a folder of its own, or the
-    "hostile:sync" or "hostile:both" one."""
+    "hostile:sync" or "hostile:both" one, or one of the cancellable tasks."""
     made: list[Supervisor] = []
 
     def make(*flags: str, database: str = database, app: str = "tasks:app") -> Supervisor:
         folder = tmp_path / f"host{len(made)}"
         folder.mkdir()
         (folder / "tasks.py").write_text(APP.read_text())
-        (folder / "hostile.py").write_text(HOSTILE.read_text())
+        for file in (HOSTILE, CANCELLABLE):
+            (folder / file.name).write_text(file.read_text())
         supervisor = Supervisor(database, folder, app, *flags)
         made.append(supervisor)
         return supervisor
