@@ -23,7 +23,6 @@ class Cancelling:
         self,
         source: PostgresSource,
         gather: Gather,
-        *,
         quiet: asyncio.Lock,
         members: Callable[[], Sequence[Member]],
         on_asked: Callable[[], None],

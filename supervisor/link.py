@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config.errors import DatabaseError
 from ..sql.answers import SourceLost
+from .status import supervisor_columns
 
 if TYPE_CHECKING:
     from .supervisor import Supervisor
@@ -75,7 +76,7 @@ class Link:
         supervisor = self._supervisor
         source = supervisor.source
         if not self._registered:
-            await source.register(**supervisor.columns)
+            await source.register(**supervisor_columns(supervisor))
             self._registered = True
             log.info("registered as supervisor %d", source.supervisor)
         supervisor.witness.reconnected()

@@ -27,7 +27,7 @@ from .pull import Demand
 from .recovery import Recovery
 from .recycling import Limits, Recycling
 from .sleep import Sleep
-from .status import supervisor_columns, supervisor_status
+from .status import supervisor_status
 from .turn import Turns
 from .watch import Watch
 
@@ -85,13 +85,8 @@ class Supervisor:
             is_said=lambda: self.turns.said_asleep,
             on_said=self._said_asleep,
         )
-        self.cancelling = Cancelling(
-            self.source,
-            self.gather,
-            quiet=self.turns.quiet,
-            members=lambda: self.pool.members,
-            on_asked=self._sift_backlog,
-        )
+        quiet, members = self.turns.quiet, lambda: self.pool.members
+        self.cancelling = Cancelling(self.source, self.gather, quiet, members, self._sift_backlog)
         self.watch = Watch(
             self.backlog,
             read=self.gather.read,
@@ -295,11 +290,6 @@ class Supervisor:
             self.wake()
 
     # about itself -------------------------------------------------------------------------------
-
-    @property
-    def columns(self) -> dict[str, object]:
-        """What its row in the database says."""
-        return supervisor_columns(self)
 
     @property
     def state(self) -> str:

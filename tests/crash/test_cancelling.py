@@ -213,7 +213,7 @@ def test_nobody_elses_job_is_hit(
     for _ in range(ROUNDS):
         with connection.transaction():
             first = enqueue(connection, task, ledger=str(ledger), milliseconds=10)
-            second = enqueue(connection, task, ledger=str(ledger), milliseconds=1)
+            second = enqueue(connection, task, ledger=str(ledger), milliseconds=4)
         until(lambda first=first: runs(ledger)[first])
         time.sleep(max(0.0, delay + dice.uniform(-0.001, 0.001)))
         cancel(connection, first)

@@ -82,6 +82,10 @@ def test_the_subworker_is_killed_before_it_hears(
     until(lambda: connection.execute(looks, [connection.info.backend_pid]).rowcount)
     os.kill(pid, signal.SIGKILL)
     is_cancelled(connection, tmp_path, job)
+    row = connection.execute("SELECT reason FROM wsup.outcome").fetchone()
+    assert row is not None
+    assert row[0].startswith("cancelled by request; ")
+    assert row[0].endswith("subworker died: SIGKILL")
 
 
 def test_the_connection_is_lost_before_it_hears(
