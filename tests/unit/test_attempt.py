@@ -150,4 +150,6 @@ def test_only_the_very_job_is_interrupted(attempts: Attempts) -> None:
 def test_a_signal_between_two_tasks_is_heeded_by_the_next(attempts: Attempts) -> None:
     attempts.asked.add((1, 2))
     attempts.strike()
-    assert isinstance(run(attempts, lambda: pytest.fail("it runs")), wire.Cancelled)
+    report = run(attempts, lambda: pytest.fail("it runs"))
+    assert isinstance(report, wire.Cancelled)
+    assert report.reason == "cancelled by request"
