@@ -1,5 +1,6 @@
 """Cancelling what runs, or lies somewhere on the way to it."""
 
+import os
 import random
 import time
 from collections import Counter
@@ -66,23 +67,26 @@ def begin(connection: Connection, task: str, folder: Path, how: str = "") -> int
 def test_a_running_task_is_interrupted(
     task: str, app: str, start: Start, connection: Connection, tmp_path: Path
 ) -> None:
-    """Within 100 ms where nothing else goes on: once in some, for other programs' sake."""
+    """Without waiting for a beat; within 100 ms where nothing else goes on. Both once in some."""
     start(app)
-    took = [1.0]
-    while min(took) >= 0.1 and len(took) < 20:
+    took = [10.0]
+    # Where more processes want to run than there are processors, all takes so many times as long.
+    limit = 0.1 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    while min(took) >= limit and len(took) < 20:
         job = begin(connection, task, tmp_path)
         was = beats(connection)
-        until(lambda was=was: beats(connection) != was)  # the next one would bring it, too
+        now = until(lambda was=was: n if (n := beats(connection)) != was else None)
         asked_at = time.monotonic()
         assert cancel(connection, job) == ["cancelling"]
         assert finished(connection, job) == ["cancelled"]
-        took.append(time.monotonic() - asked_at)
+        if beats(connection) == now:  # which the next one would have brought, too
+            took.append(time.monotonic() - asked_at)
         assert reason(connection, job) == "cancelled by request"
         assert failures(connection, job) == []
         assert runs(tmp_path / "started")[job] == 1
         assert cancel(connection, job) == ["cancelled"]
     print("cancelled within", [f"{seconds * 1000:.0f} ms" for seconds in took[1:]])
-    assert min(took) < 0.1
+    assert min(took) < limit
     until(lambda: not requests(connection), "the requests are removed")
     job = begin(connection, task, tmp_path)
     (tmp_path / "go").touch()
