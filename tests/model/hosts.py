@@ -130,7 +130,7 @@ class Host:
         self.session.send(query("cancelling", {"supervisor": self.id}), rows.extend)
         pairs = {(row[0], row[1]) for row in rows}
         self.gather.cancel(pairs)
-        for pair in pairs & self.held.keys():
+        for pair in sorted(pairs & self.held.keys()):
             self.gather.finished.append(ending(self.held.pop(pair), "is cancelled", 0))
         return [Pulled(self.id, [])]
 
