@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 
 from .settlement import Entry
@@ -43,6 +44,8 @@ class Beat:
     ready: bool
     next_due: float | None
     dead_rows: list[int]
+    #: There are requests to cancel jobs, of this supervisor or others.
+    cancelling: bool
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,16 @@ class Peer:
     beat: int
     lease: float
     connected: bool
+
+
+class CancelRequest(NamedTuple):
+    """Somebody wants a job cancelled that a claim holds."""
+
+    claim: int
+    job: int
+    #: Whether its process is to be killed if it goes on.
+    kill: bool
+    requested_at: datetime
 
 
 @dataclass(frozen=True)

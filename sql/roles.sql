@@ -4,6 +4,7 @@
 --   wsup_run       runs supervisors: `wsup start`; can't alter a table, a request or an outcome
 --   wsup_status    sees where jobs stand, and when, how long, which task: no arguments, no results
 --   wsup_read      sees everything
+--   wsup_cancel    cancels jobs by their numbers: job.cancel(), wsup.cancel()
 --
 -- Run it as the owner of the schema wsup, who may create roles: `wsup roles | psql …`. And again
 -- after each `wsup migrate`; that changes nothing but what is new. Then, for a program of yours:
@@ -11,7 +12,7 @@
 --   CREATE ROLE shop LOGIN PASSWORD '…' IN ROLE wsup_enqueue;
 --   CREATE ROLE worker LOGIN PASSWORD '…' IN ROLE wsup_run, wsup_enqueue;  -- tasks enqueue, too
 --
--- Operators, who cancel and retry jobs and migrate, are the schema's owner.
+-- Operators, who retry jobs and migrate, are the schema's owner.
 BEGIN;
 SET LOCAL search_path = pg_catalog, pg_temp;
 SET LOCAL client_min_messages = warning;
@@ -20,7 +21,7 @@ DO $$
 DECLARE
     wanted text;
 BEGIN
-    FOREACH wanted IN ARRAY '{wsup_enqueue,wsup_run,wsup_status,wsup_read}'::text[] LOOP
+    FOREACH wanted IN ARRAY '{wsup_enqueue,wsup_run,wsup_status,wsup_read,wsup_cancel}'::text[] LOOP
         IF to_regrole(wanted) IS NULL THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
         END IF;
@@ -30,9 +31,9 @@ $$;
 
 -- PostgreSQL lets everybody call functions. Those that run as their caller do nothing for who has no
 -- rights to their tables; these are rights enough for what each role is to do.
-GRANT USAGE ON SCHEMA wsup TO wsup_enqueue, wsup_run, wsup_status, wsup_read;
+GRANT USAGE ON SCHEMA wsup TO wsup_enqueue, wsup_run, wsup_status, wsup_read, wsup_cancel;
 -- Every command looks first whether the database is migrated.
-GRANT SELECT ON wsup.migration TO wsup_enqueue, wsup_run, wsup_status, wsup_read;
+GRANT SELECT ON wsup.migration TO wsup_enqueue, wsup_run, wsup_status, wsup_read, wsup_cancel;
 
 -- enqueue: by task.enqueue, enqueue_many and wsup.enqueue(). Its jobs' numbers come back from the
 -- INSERT (SELECT), and enqueue_many takes many of them before its COPY (INSERT, USAGE). When a job
@@ -45,14 +46,15 @@ GRANT USAGE ON SEQUENCE wsup.job_id TO wsup_enqueue;
 GRANT SELECT ON wsup.job, wsup.lane_turn TO wsup_run;
 GRANT USAGE ON SEQUENCE wsup.claim_id, wsup.lane_turn TO wsup_run;
 GRANT SELECT, INSERT, UPDATE, DELETE
-   ON wsup.ready, wsup.waiting, wsup.claim, wsup.supervisor, wsup.sleeper TO wsup_run;
+   ON wsup.ready, wsup.waiting, wsup.claim, wsup.supervisor, wsup.sleeper, wsup.cancel_request
+   TO wsup_run;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE       -- TRUNCATE frees a closed lane of dead rows
    ON wsup.ready_0, wsup.ready_1, wsup.ready_2, wsup.ready_3 TO wsup_run;
 GRANT SELECT (job, lost), INSERT ON wsup.failure TO wsup_run;
 -- What its app's schedules say, it writes down, and has enqueued tick by tick.
 GRANT SELECT, INSERT, UPDATE, DELETE ON wsup.schedule TO wsup_run;
 GRANT EXECUTE ON FUNCTION wsup.tick TO wsup_run;
-GRANT INSERT ON wsup.outcome TO wsup_run;
+GRANT SELECT (job), INSERT ON wsup.outcome TO wsup_run;
 DO $$
 BEGIN
     -- Before 17, only the owner may vacuum. Without it dead rows are left to autovacuum.
@@ -72,6 +74,9 @@ GRANT SELECT (job, attempt, failed_at, supervisor, subworker, lost, type) ON wsu
 
 GRANT SELECT (app, name, task, queue, cron, timezone, every, catch_up, paused, next_tick,
               last_tick) ON wsup.schedule TO wsup_status;
+-- cancel: the function writes as its owner. It tells of each job whether it was cancelled, or where
+-- it stands; to see which jobs there are (`wsup jobs cancel --queue`) takes wsup_status, too.
+GRANT EXECUTE ON FUNCTION wsup.cancel(bigint[], boolean, text) TO wsup_cancel;
 
 -- read: job.result(), `wsup jobs show`.
 GRANT SELECT ON ALL TABLES IN SCHEMA wsup TO wsup_read;

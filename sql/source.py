@@ -10,7 +10,7 @@ import psycopg
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 
-from .answers import Beat, Held, Look, Peer, Pull, Row, SourceLost, Turn
+from .answers import Beat, CancelRequest, Held, Look, Peer, Pull, Row, SourceLost, Turn
 from .listener import Listener
 from .schedules import ScheduleTable
 from .session import Session, lost
@@ -202,6 +202,12 @@ class PostgresSource:
             "own_claims",
             {"supervisor": self.supervisor, "since": since},
             lambda row: Held(*row),
+        )
+
+    async def cancelling(self) -> list[CancelRequest]:
+        """The requests to cancel jobs that this supervisor holds."""
+        return await self._session.rows(
+            "cancelling", {"supervisor": self.supervisor}, lambda row: CancelRequest(*row)
         )
 
     async def next_lane(self) -> None:

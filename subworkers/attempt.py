@@ -1,32 +1,30 @@
-"""One attempt of one job: call the task, and put into words how it ended."""
+"""One attempt of one job: call the task; interrupt it when its time is over, or it is cancelled."""
 
 import asyncio
 import contextvars
 import os
 import signal
 import time
-import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from . import wire
 from .board import SYNC_PLACE, Board
-from .context import CURRENT, LONGEST_WAIT, Cancel, CurrentJob, Retry, Snooze, wait_seconds
+from .context import CURRENT, LONGEST_WAIT, CancelRequested, CurrentJob
 from .contract import RunnableApp, RunnableTask
-from .load import OUR_FILES
 from .trust import end_fork
+from .verdict import cancelled, judge
 
-#: Characters kept of an error's message and traceback; a failure must not fill the database.
-MESSAGE_CHARS, TRACEBACK_CHARS = 10_000, 50_000
-
-#: … and of an exception's name.
-NAME_CHARS = 200
 #: Bytes of the largest result; a larger one would cost the supervisor and the database too much
 #: memory at once, and PostgreSQL takes nothing above 1 GiB.
 LARGEST_RESULT = 256 << 20
 
 #: Seconds after which the alarm of a time-out goes off again, should it come at a bad moment.
 ALARM_REPEAT = 0.1
+
+
+#: A claim, and a job pulled with it.
+Pair: TypeAlias = tuple[int, int]
 
 
 class TimedOut(Exception):
@@ -43,6 +41,16 @@ class Attempts:
         #: True only while a sync task's own code runs in the main thread, and may be interrupted.
         self.in_task = False
         self._pid = os.getpid()
+        #: The claim and job that the main thread runs.
+        self.current: Pair | None = None
+        #: What is to be cancelled as soon as may be, and what was: it is told once a request.
+        self.asked: set[Pair] = set()
+        self._struck: set[Pair] = set()
+        self._awaited: dict[Pair, asyncio.Task[Any]] = {}
+        #: Somebody wanted attention while no sync task ran. The next one gives it, at its start, by
+        #: `attend`: what is wanted may be about that very one.
+        self.missed = False
+        self.attend: Callable[[], None] = self.strike
         self.hear_alarms()
 
     def hear_alarms(self) -> None:
@@ -52,8 +60,45 @@ class Attempts:
         task = self._tasks.get(job.task)
         return task is not None and task.is_async
 
+    # cancelling -----------------------------------------------------------------------------------
+
+    def strike(self, *_signal: object) -> None:
+        """Raise in the sync task that runs, if it is to be cancelled. For the main thread."""
+        if not self.in_task:
+            self.missed = True
+        elif self.current in self.asked:
+            self.asked.discard(self.current)
+            self._struck.add(self.current)
+            raise CancelRequested(wire.BY_REQUEST)
+
+    def strike_async(self, pair: Pair) -> bool:
+        """Cancel an async task. False if that job isn't awaited now. For the loop's thread."""
+        if (task := self._awaited.get(pair)) is None:
+            return False
+        self._struck.add(pair)
+        task.cancel(wire.BY_REQUEST)
+        return True
+
+    def _is_cancelled(self, job: wire.Job) -> bool:
+        pair = job.claim, job.id
+        return pair in self.asked or pair in self._struck
+
+    def _forget(self, job: wire.Job) -> None:
+        if self.asked or self._struck:
+            self.asked.discard((job.claim, job.id))
+            self._struck.discard((job.claim, job.id))
+
+    # sync -----------------------------------------------------------------------------------------
+
     def run_sync(self, job: wire.Job) -> wire.Report:
         """Run a job in the calling thread, the main one."""
+        self.current = job.claim, job.id
+        report = self._run_sync(job)
+        self.current = None
+        self._forget(job)
+        return report
+
+    def _run_sync(self, job: wire.Job) -> wire.Report:
         task = self._tasks.get(job.task)
         if task is None:
             return wire.Unknown(job.claim, job.id, job.attempt, job.task)
@@ -70,7 +115,10 @@ class Attempts:
             encoded = _encoded(task, result)
         except BaseException as error:
             self._own_process(error)
-            return _judge(job, task, options, error, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            if self._is_cancelled(job):
+                return cancelled(job, error, seconds)
+            return judge(job, task, options, error, seconds)
         self._own_process(None)
         return wire.Succeeded(job.claim, job.id, job.attempt, time.monotonic() - started, encoded)
 
@@ -93,24 +141,39 @@ class Attempts:
         if timeout is None:
             self.in_task = True
             try:
+                if self.missed:
+                    self._catch_up()
                 return task.call(args)
             finally:
                 self.in_task = False
         signal.setitimer(signal.ITIMER_REAL, timeout, ALARM_REPEAT)
         self.in_task = True
         try:
+            if self.missed:
+                self._catch_up()
             return task.call(args)
         finally:
             self.in_task = False
             signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _catch_up(self) -> None:
+        self.missed = False
+        self.attend()
 
     def _interrupt(self, _signum: int, _frame: object) -> None:
         # The alarm may go off just after the task has returned: then it has made it in time.
         if self.in_task:
             raise TimedOut("the time-out was reached")
 
+    # async ----------------------------------------------------------------------------------------
+
     async def run_async(self, job: wire.Job, place: int) -> wire.Report:
         """Run a job of an async task in the running loop, shown at `place` of the board."""
+        report = await self._run_async(job, place)
+        self._forget(job)
+        return report
+
+    async def _run_async(self, job: wire.Job, place: int) -> wire.Report:
         task = self._tasks[job.task]
         started, options = time.monotonic(), wire.job_options(None)
         try:
@@ -119,20 +182,38 @@ class Attempts:
             started = self._board.start(place, job.id, job.attempt, timeout)
             end = timeout and started + timeout
             CURRENT.set(self._current(job, options, end))
-            limit = asyncio.timeout(timeout)
-            try:
-                async with limit:
-                    result = await task.call(job.args)
-            except TimeoutError as error:
-                if limit.expired():
-                    raise TimedOut("the time-out was reached") from error
-                raise
+            result = await self._call_async(task, job, timeout)
             encoded = _encoded(task, result)
         except BaseException as error:
             self._own_process(error)
-            return _judge(job, task, options, error, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            if self._is_cancelled(job):
+                return cancelled(job, error, seconds)
+            return judge(job, task, options, error, seconds)
         self._own_process(None)
         return wire.Succeeded(job.claim, job.id, job.attempt, time.monotonic() - started, encoded)
+
+    async def _call_async(
+        self,
+        task: RunnableTask,
+        job: wire.Job,
+        timeout: float | None,  # noqa: ASYNC109
+    ) -> Any:
+        pair = job.claim, job.id
+        if pair in self.asked:
+            raise CancelRequested(wire.BY_REQUEST)
+        if current := asyncio.current_task():
+            self._awaited[pair] = current
+        limit = asyncio.timeout(timeout)
+        try:
+            async with limit:
+                return await task.call(job.args)
+        except TimeoutError as error:
+            if limit.expired():
+                raise TimedOut("the time-out was reached") from error
+            raise
+        finally:
+            self._awaited.pop(pair, None)
 
 
 class ResultTooLarge(Exception):
@@ -153,77 +234,3 @@ def _encoded(task: RunnableTask, result: Any) -> bytes | None:
             "store it elsewhere and return its key"
         )
     return encoded
-
-
-def _judge(
-    job: wire.Job,
-    task: RunnableTask,
-    options: wire.JobOptions,
-    error: BaseException,
-    seconds: float,
-) -> wire.Report:
-    """What becomes of a job whose task raised `error`, whose class may be anybody's."""
-    try:
-        if verdict := _verdict(job, error, seconds):
-            return verdict
-        is_retry = isinstance(error, Retry)
-        given = getattr(error, "after", None) if is_retry else None
-        if given is not None:
-            given = wait_seconds(given, "after")
-    except BaseException as worse:
-        error, given, is_retry = worse, None, False
-    retries = task.retries if options.retries is None else options.retries
-    after = None
-    if job.attempt <= retries:
-        after = min(task.backoff_seconds(job.attempt), LONGEST_WAIT) if given is None else given
-    return wire.Failed(
-        job.claim,
-        job.id,
-        job.attempt,
-        seconds,
-        after,
-        _text(lambda: _class_name(error), NAME_CHARS),
-        _text(lambda: str(error), MESSAGE_CHARS),
-        None if is_retry else _text(lambda: _traceback(error), TRACEBACK_CHARS),
-    )
-
-
-def _verdict(job: wire.Job, error: BaseException, seconds: float) -> wire.Report | None:
-    """What the task itself has decided, if it has."""
-    if isinstance(error, Snooze):
-        return wire.Snoozed(job.claim, job.id, job.attempt, wait_seconds(error.seconds, "seconds"))
-    if isinstance(error, Cancel):
-        return wire.Cancelled(
-            job.claim, job.id, job.attempt, seconds, _text(lambda: error.reason, MESSAGE_CHARS)
-        )
-    return None
-
-
-def _text(make: Callable[[], object], most: int) -> str:
-    """Text that PostgreSQL can hold, whatever an exception's own methods do."""
-    try:
-        text = f"{make()}"
-        # A subclass of str has methods of its own: join makes a plain one of its characters.
-        text = "".join(("", text))
-    except BaseException as error:
-        text = f"<no text: {_class_name(error)} was raised while printing it>"
-    if len(text) > most:
-        half = most // 2
-        text = f"{text[:half]}\n[… {len(text) - most} characters left out …]\n{text[-half:]}"
-    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-
-
-def _class_name(error: BaseException) -> str:
-    """The name of its class, also where a metaclass gives another answer, or none."""
-    name: str = type.__dict__["__name__"].__get__(type(error))
-    return name
-
-
-def _traceback(error: BaseException) -> str:
-    """The traceback without the frames of ours that lead to the task's own code."""
-    frames = error.__traceback__
-    while frames is not None and frames.tb_next is not None:
-        if not frames.tb_frame.f_code.co_filename.startswith(OUR_FILES):
-            break
-        frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames))

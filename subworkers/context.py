@@ -80,6 +80,15 @@ class Cancel(Verdict):
         super().__init__(reason)
 
 
+class CancelRequested(BaseException):
+    """Somebody has asked for this job to be cancelled: raised inside a sync task, wherever it is
+    (an async one gets asyncio.CancelledError).
+
+    A task that catches it and returns has succeeded; however else it ends then, its job is
+    cancelled. No Exception, so that nobody catches it by chance.
+    """
+
+
 class Retry(Verdict):
     """This attempt has failed; try again after `after` seconds, while retries are left.
 

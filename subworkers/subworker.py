@@ -76,6 +76,7 @@ class SyncRunner:
         self._pending: deque[wire.Job] = deque()
         self._stopping = False
         signal.signal(ATTENTION, self.attend)
+        attempts.attend = self.attend
         attempts.hear_alarms()  # a start hook may have taken the signal for itself
         self._trust = Trust(memory.bells)
 
@@ -94,6 +95,8 @@ class SyncRunner:
                 self._pending.extend(order.jobs)
             elif isinstance(order, wire.Stop):
                 self._stopping = True
+            elif isinstance(order, wire.Cancel):
+                self._cancel(order)
             else:
                 self._give_back()
 
@@ -119,18 +122,29 @@ class SyncRunner:
                 results.ring_bell()
                 rung = ended
 
-    def attend(self, _signum: int, _frame: object) -> None:
+    def attend(self, *_signal: object) -> None:
         """Look at the orders although a task is running.
 
-        Outside a task there is no need: the orders come up by themselves. The guard also makes
-        sure that neither ring is being worked on by the code that this handler interrupts.
+        Outside a task this is put off to the start of the next one. The guard also makes sure that
+        neither ring is being worked on by the code that this handler interrupts.
         """
-        if self._attempts.in_task:
-            self._attempts.in_task = False  # no time-out may strike in the middle of this
+        attempts = self._attempts
+        if attempts.in_task:
+            attempts.in_task = False  # no time-out may strike in the middle of this
             try:
                 self._obey(self._orders.get_nowait())
             finally:
-                self._attempts.in_task = True
+                attempts.in_task = True
+        attempts.strike()
+
+    def _cancel(self, order: wire.Cancel) -> None:
+        pair = order.claim, order.job
+        if self._attempts.current == pair:
+            self._attempts.asked.add(pair)  # for `strike`
+        for job in list(self._pending):
+            if (job.claim, job.id) == pair:
+                self._pending.remove(job)
+                self._results.put(wire.encode(wire.dropped(job)))
 
     def _end_untrusted(self, job: wire.Job, breach: str) -> None:
         """Start nothing more. If a bell is gone, this process's end rings in its place."""

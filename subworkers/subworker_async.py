@@ -4,21 +4,22 @@ while the main thread runs the sync ones, one at a time."""
 import asyncio
 import inspect
 import os
+import signal
 import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import uvloop
 
 from . import wire
-from .attempt import Attempts
+from .attempt import Attempts, Pair
 from .contract import RunnableApp
 from .descriptors import opening_high
 from .memory import SharedMemory
 from .ring import Receiver, Sender
-from .trust import LONG_ENOUGH, Trust, end_fork
+from .trust import ATTENTION, LONG_ENOUGH, Trust, end_fork
 
 
 class AsyncSide:
@@ -41,9 +42,15 @@ class AsyncSide:
         self._sync_jobs: SimpleQueue[wire.Job | None] = SimpleQueue()
         self._places = list(range(concurrency, 0, -1))
         self._tasks: set[asyncio.Task[None]] = set()
+        #: What has not been reported on.
+        self._held: set[Pair] = set()
         self._bell_is_due = False
         self._stopped = asyncio.Event()
+        #: The main thread has run its last job.
+        self._sync_ended = asyncio.Event()
         self._status = 0
+        self._main = threading.get_ident()
+        signal.signal(ATTENTION, attempts.strike)
         self._trust = Trust(memory.bells)
         self._trusted = True
         self._is_ready = False
@@ -54,17 +61,19 @@ class AsyncSide:
         thread.start()
         while (job := self._sync_jobs.get()) is not None:
             if not self._trusted:
-                self._send(wire.Returned([job.id]))
+                self._return([job])
                 continue
             began = time.monotonic()
             report = self._attempts.run_sync(job)
             with self._sending:
                 self._results.put(wire.encode(report), bell=False)
             self._board.clear(0)
+            self._held.discard((job.claim, job.id))
             is_long = time.monotonic() - began > LONG_ENOUGH
             if breach := self._trust.after_sync(whole=is_long or self._sync_jobs.empty()):
                 self._distrust(job, breach)
             self._results.ring_bell()
+        self._end_sync()
         thread.join()
         return self._status
 
@@ -92,8 +101,14 @@ class AsyncSide:
         loop = asyncio.get_running_loop()
         os.register_at_fork(after_in_child=lambda: loop.call_soon(end_fork, None))
 
+    def _end_sync(self) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._sync_ended.set)
+        except (AttributeError, RuntimeError):
+            pass  # there never was a loop, or it has ended first
+
     async def _serve(self) -> None:
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         await self._run_hooks(self._app.start_hooks)
         self._trust.begin()
         self._is_ready = True
@@ -101,9 +116,12 @@ class AsyncSide:
         loop.add_reader(self._orders.data_fd, self._obey)
         self._obey()
         await self._stopped.wait()
-        loop.remove_reader(self._orders.data_fd)
+        # Orders are heard as long as anything runs: it may be to be cancelled.
+        self._sync_jobs.put(None)
         while self._tasks:
             await asyncio.wait(self._tasks)
+        await self._sync_ended.wait()
+        loop.remove_reader(self._orders.data_fd)
         await self._run_hooks(self._app.stop_hooks)
 
     async def _run_hooks(self, hooks: Sequence[Callable[[], object]]) -> None:
@@ -120,13 +138,16 @@ class AsyncSide:
                     self._begin(job)
             elif isinstance(order, wire.Stop):
                 self._stopped.set()
+            elif isinstance(order, wire.Cancel):
+                self._cancel((order.claim, order.job))
             else:
                 self._give_back()
 
     def _begin(self, job: wire.Job) -> None:
         if not self._trusted:
-            self._send(wire.Returned([job.id]))
+            self._return([job])
             return
+        self._held.add((job.claim, job.id))
         if not self._attempts.is_async(job):
             self._sync_jobs.put(job)
             return
@@ -139,6 +160,7 @@ class AsyncSide:
         report = await self._attempts.run_async(job, place)
         self._send(report, bell=False)
         self._board.clear(place)
+        self._held.discard((job.claim, job.id))
         self._places.append(place)
         if breach := self._trust.after_async():
             self._distrust(job, breach)
@@ -164,9 +186,39 @@ class AsyncSide:
         with self._sending:
             self._results.put(wire.encode(report), bell=bell)
 
-    def _give_back(self) -> None:
+    def _cancel(self, pair: Pair) -> None:
+        """Cancel a job that runs in one of the threads, or waits for one; others have ended."""
+        if pair not in self._held or self._attempts.strike_async(pair):
+            return
+        self._attempts.asked.add(pair)
+        for job in self._take_waiting():
+            if (job.claim, job.id) == pair:
+                self._held.discard(pair)
+                self._attempts.asked.discard(pair)
+                self._send(wire.dropped(job))
+            else:
+                self._sync_jobs.put(job)
+        if self._stopped.is_set():
+            self._sync_jobs.put(None)
+        if pair in self._held:
+            # To this very thread, so that what it waits for in the kernel is interrupted.
+            signal.pthread_kill(self._main, ATTENTION)
+
+    def _take_waiting(self) -> list[wire.Job]:
+        """The sync jobs that the main thread, which goes on meanwhile, has not begun."""
         jobs = []
-        while not self._sync_jobs.empty():
-            if (job := self._sync_jobs.get()) is not None:
-                jobs.append(job.id)
-        self._send(wire.Returned(jobs))
+        try:
+            while True:
+                if (job := self._sync_jobs.get_nowait()) is not None:
+                    jobs.append(job)
+        except Empty:
+            return jobs
+
+    def _give_back(self) -> None:
+        self._return(self._take_waiting())
+        if self._stopped.is_set():
+            self._sync_jobs.put(None)
+
+    def _return(self, jobs: Sequence[wire.Job]) -> None:
+        self._held.difference_update([(job.claim, job.id) for job in jobs])
+        self._send(wire.Returned([job.id for job in jobs]))

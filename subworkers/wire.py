@@ -10,6 +10,9 @@ from typing import Annotated
 
 import msgspec
 
+#: Why a job was cancelled that somebody has asked to cancel.
+BY_REQUEST = "cancelled by request"
+
 
 class Message(msgspec.Struct, array_like=True, gc=False, tag_field="kind"):
     """Positional on the wire: new fields only at the end, with defaults."""
@@ -54,7 +57,14 @@ class Stop(Message, tag=3):
     """Finish what you have, then end."""
 
 
-Order = Run | Recall | Stop
+class Cancel(Message, tag=4):
+    """End this job: not started, it is not to be; running, its task gets an exception."""
+
+    claim: int
+    job: int
+
+
+Order = Run | Recall | Stop | Cancel
 
 
 # subworker -> supervisor ------------------------------------------------------------------------
@@ -97,6 +107,11 @@ class Cancelled(Message, tag=14):
     attempt: int
     seconds: float
     reason: str
+
+
+def dropped(job: Job) -> Cancelled:
+    """Of a job that was cancelled before it was started."""
+    return Cancelled(job.claim, job.id, job.attempt, 0.0, BY_REQUEST)
 
 
 class Unknown(Message, tag=15):

@@ -19,6 +19,14 @@ UNKNOWN_FIRST, UNKNOWN_LAST = 5.0, 300.0
 _UNKNOWN_REMEMBERED = 100_000
 
 
+def cancelled(
+    claim: int, job: int, attempt: int, why: str = "", seconds: float = 0.0, subworker: int = -1
+) -> Over:
+    """The end of a job that was to be cancelled; `why` is what had ended, or kept, it otherwise."""
+    reason = f"{wire.BY_REQUEST}; {why}" if why else wire.BY_REQUEST
+    return Over(claim, job, attempt, CANCELLED, seconds, subworker, None, reason)
+
+
 class Gather:
     """Everything that finishes comes through here; commit is the only way on."""
 
@@ -41,6 +49,8 @@ class Gather:
         self._on_untrusted = on_untrusted
         self._unknown: dict[int, float] = {}
         self._unknown_tasks: set[str] = set()
+        #: What is to be cancelled, by claim and job: it doesn't run again, whatever is said of it.
+        self._cancelling: Set[tuple[int, int]] = frozenset()
 
     def read(self, member: Member) -> None:
         """Take in what a subworker has reported. A damaged ring costs it its life."""
@@ -94,9 +104,9 @@ class Gather:
             self.unknown(report.claim, report.job, report.attempt, report.task)
             return
         if isinstance(report, wire.Snoozed):
-            self.finished.append(Back(report.claim, report.job, report.attempt, report.delay))
+            self._add(Back(report.claim, report.job, report.attempt, report.delay))
             return
-        if is_sync:
+        if is_sync and report.seconds:  # one that was cancelled unstarted says nothing
             took.append(report.seconds)
         if isinstance(report, wire.Cancelled):
             self.finished.append(
@@ -108,7 +118,7 @@ class Gather:
             return
         self.failed += report.retry_after is None
         self.finished_bytes += len(report.message) + len(report.traceback or "")
-        self.finished.append(
+        self._add(
             Failure(
                 report.claim, report.job, report.attempt, member.index, report.type,
                 report.message, report.traceback, report.seconds, report.retry_after,
@@ -135,7 +145,28 @@ class Gather:
             self._unknown.clear()
         delay = self._unknown.get(job, UNKNOWN_FIRST)
         self._unknown[job] = min(delay * 2, UNKNOWN_LAST)
-        self.finished.append(Back(claim, job, attempt, delay))
+        self._add(Back(claim, job, attempt, delay))
+
+    def _add(self, entry: Back | Failure) -> None:
+        self.finished.append(self._final(entry) if self._cancelling else entry)
+
+    def _final(self, entry: Entry) -> Entry:
+        """As it is, or as the end of a job that would run again and is to be cancelled."""
+        if isinstance(entry, Over) or (entry.claim, entry.job) not in self._cancelling:
+            return entry
+        if isinstance(entry, Back):
+            return cancelled(entry.claim, entry.job, entry.attempt)
+        if entry.retry_after is None:
+            return entry
+        why = f"this attempt has failed: {entry.type}: {entry.message}"
+        return cancelled(entry.claim, entry.job, entry.attempt, why, entry.seconds, entry.subworker)
+
+    def cancel(self, pairs: Set[tuple[int, int]]) -> None:
+        """From now on these jobs, by claim, and no others are to be cancelled."""
+        self._cancelling = pairs
+        if pairs:
+            self.finished = [self._final(entry) for entry in self.finished]
+            self.finished_bytes = sum(size(entry) for entry in self.finished)
 
     def keep(self, entries: Sequence[Entry]) -> None:
         """Take entries back, at the head, that could not be committed."""
@@ -155,7 +186,7 @@ class Gather:
     def give_back(self, rows: Sequence[Row]) -> None:
         """Pulled jobs that will not be started here."""
         for row in rows:
-            self.finished.append(Back(row[0], row[1], row[2], None))
+            self._add(Back(row[0], row[1], row[2], None))
 
     def died(self, member: Member, end: str, tasks: Mapping[str, wire.TaskInfo]) -> list[Row]:
         """A subworker has ended. What it was running has failed with it, unless we interrupted it
@@ -173,6 +204,9 @@ class Gather:
             return lost + unstarted
         for row in lost:
             failure = self._death(row, member, end, tasks.get(row[3]))
+            if (failure.claim, failure.job) in self._cancelling:
+                self.finished.append(cancelled(*row[:3], failure.message, subworker=member.index))
+                continue
             self.failed += failure.retry_after is None
             self.finished.append(failure)
         return unstarted

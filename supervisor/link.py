@@ -195,9 +195,22 @@ class Link:
 
     def _start_over(self) -> None:
         log.error("taken for dead: the jobs were given to others; starting over")
-        self._supervisor.drop_everything()
+        _drop_everything(self._supervisor)
         self._registered = False
 
     async def _is_known(self) -> bool:
         source = self._supervisor.source
         return await source.predecessor(source.supervisor, socket.gethostname(), os.getpid())
+
+
+def _drop_everything(supervisor: "Supervisor") -> None:
+    """Forget every job that is here, and end those that run: they belong to others now."""
+    supervisor.backlog.take_all()
+    supervisor.turns.arriving = []
+    supervisor.gather.finished.clear()
+    supervisor.gather.finished_bytes = 0
+    supervisor.cancelling.forget()
+    for member in supervisor.pool.members:
+        member.held.clear()
+        member.held_async.clear()
+        member.kill()

@@ -44,7 +44,7 @@ class Member:
         self.state = State.STARTING
         self.pid: int | None = None
         self.done = 0
-        #: The jobs for whose time-outs it was killed, and what is told of them.
+        #: The jobs for which it was killed, as they went on for too long, and what is told of them.
         self.overdue: set[int] = set()
         self.doomed = ""
         self.born_at = time.monotonic()
@@ -103,7 +103,7 @@ class Member:
             pass
 
     def kill(self, reason: str = "", overdue: Iterable[int] = ()) -> None:
-        """End it at once, for the time-outs of the jobs `overdue`, of which `reason` is told."""
+        """End it at once, for the jobs `overdue`, of which `reason` is told."""
         self.doomed = reason
         self.overdue.update(overdue)
         if self.pid is not None and self.state is not State.GONE:
@@ -157,6 +157,17 @@ class Member:
         self.recalled = True
         self._send(wire.encode(wire.Recall()))
         signal.pidfd_send_signal(self._pidfd, ATTENTION)
+
+    def holds(self, claim: int, job: int) -> bool:
+        """Was it handed this job, as pulled with this claim, and hasn't reported on it?"""
+        row = self.held.get(job)
+        return row is not None and row[0] == claim
+
+    def cancel(self, claim: int, job: int) -> None:
+        """Have it end a job that it holds, even amid its task."""
+        self._send(wire.encode(wire.Cancel(claim, job)))
+        if not self.untrusted and self.state is not State.GONE:
+            signal.pidfd_send_signal(self._pidfd, ATTENTION)
 
     def stop(self, *, attentive: bool = True) -> None:
         """Let it finish what it runs, then end. One that isn't `attentive` may have lost the

@@ -155,6 +155,8 @@ class Pulse:
         supervisor.lanes.look_after(beat.dead_rows)
         await self._link.compare_if_due()
         supervisor.due_in(beat.next_due)
+        if beat.cancelling:
+            supervisor.cancelling.hear()
         if beat.ready and not supervisor.turns.pulling:
             supervisor.wake()
 

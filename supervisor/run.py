@@ -29,7 +29,7 @@ from .member import Member
 from .pidfile import PidFile
 from .pulse import Pulse
 from .signals import Signals
-from .status import in_lines
+from .status import in_lines, supervisor_status
 from .supervisor import Supervisor
 from .systemd import Systemd
 from .watchdog import Watchdog
@@ -120,7 +120,7 @@ class Run:
         self._control = ControlSocket(
             Path(settings.run_dir) / "wsup.sock",
             {
-                "status": lambda: {"ok": True, "status": self._supervisor.status()},
+                "status": lambda: {"ok": True, "status": supervisor_status(self._supervisor)},
                 "pause": self._pause,
                 "resume": self._resume,
                 "reload": self.reload,
@@ -185,7 +185,7 @@ class Run:
                 return {"ok": False, "error": f"not reloaded, the old code works on: {error}"}
             finally:
                 self._systemd.ready(f"{supervisor.pool.size} subworkers")
-            generation = supervisor.status()["generation"]
+            generation = supervisor_status(supervisor)["generation"]
             log.info("reloaded: generation %d, %d subworkers", generation, supervisor.pool.size)
             supervisor.wake()
             return {"ok": True, "generation": generation, "subworkers": supervisor.pool.size}
@@ -213,7 +213,7 @@ class Run:
         log.info("%d subworkers from now on", pool.size)
 
     def _report(self) -> None:
-        for line in in_lines(self._supervisor.status()):
+        for line in in_lines(supervisor_status(self._supervisor)):
             log.info("%s", line)
         members = list(self._supervisor.pool.members)
         for member in members:

@@ -6,7 +6,6 @@ Each step takes what it needs and knows none of the others; who calls whom is sa
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
 
 from ..config.settings import Settings
 from ..sql.answers import Row
@@ -14,6 +13,7 @@ from ..sql.listener import Listener
 from ..sql.source import PostgresSource
 from ..subworkers.wire import Load, Untrusted
 from .backlog import Backlog
+from .cancelling import Cancelling
 from .gather import Gather
 from .lanes import Lanes
 from .lapse import Lapse
@@ -27,7 +27,6 @@ from .recovery import Recovery
 from .recycling import Limits, Recycling
 from .schedules import Schedules
 from .sleep import Sleep
-from .status import supervisor_status
 from .turn import Turns
 from .watch import Watch
 
@@ -80,12 +79,19 @@ class Supervisor:
             self.source,
             poll=settings.poll,
             hears=lambda: self.listener.connected,
-            on_wake=self._awake,
+            on_wake=self.turns.go,
             on_due=self.due_in,
             is_said=lambda: self.turns.said_asleep,
             on_said=self._said_asleep,
         )
-        self.watch = Watch(self.backlog, read=self.gather.read, give_back=self._give_back_backlog)
+        quiet, members = self.turns.quiet, lambda: self.pool.members
+        self.cancelling = Cancelling(self.source, self.gather, quiet, members, self._sift_backlog)
+        self.watch = Watch(
+            self.backlog,
+            read=self.gather.read,
+            give_back=self._give_back_backlog,
+            stubborn=self.cancelling.stubborn,
+        )
         self.recovery = Recovery(self.gather)
         self.witness = Witness(self.source, settings.max_lost)
         self.schedules = Schedules(self.source.schedules, self.listener, settings.poll, self._lost)
@@ -104,6 +110,7 @@ class Supervisor:
     def _pulled(self, rows: list[Row]) -> None:
         """pull → dispatch"""
         self.recovery.pulled(rows)
+        rows = self.cancelling.sift(rows)
         before = len(self.backlog)
         is_async = sum(1 for row in rows if self._is_async(row))
         unknown = self.backlog.add(rows)
@@ -135,13 +142,20 @@ class Supervisor:
         self.demand.turned(seconds)
         self.meter.done += jobs
         self.demand.finished(jobs)
+        self.cancelling.settled()
 
     def _returned(self, rows: list[Row]) -> None:
         """A subworker gives back what it has not started."""
+        rows = self.cancelling.sift(rows)
         if self.stopping:
             self.gather.give_back(rows)
         else:
             self._put_off(self.backlog.put_back(rows))
+
+    def _sift_backlog(self) -> None:
+        """Jobs are to be cancelled; some may lie here."""
+        self._put_off(self.backlog.put_back(self.cancelling.sift(self.backlog.take_all())))
+        self.turns.consider()
 
     def _died(self, member: Member, end: str) -> None:
         """A death becomes a result, and goes the way of results."""
@@ -217,17 +231,6 @@ class Supervisor:
         self.recycling.stop()
         self._give_back_backlog()
 
-    def drop_everything(self) -> None:
-        """Forget every job that is here, and end those that run: they belong to others now."""
-        self.backlog.take_all()
-        self.turns.arriving = []
-        self.gather.finished.clear()
-        self.gather.finished_bytes = 0
-        for member in self.pool.members:
-            member.held.clear()
-            member.held_async.clear()
-            member.kill()
-
     def is_busy(self) -> bool:
         """Does any job wait or run here?"""
         return bool(len(self.backlog)) or any(member.held for member in self.pool.members)
@@ -244,18 +247,18 @@ class Supervisor:
             self.sleep.wake()
 
     def _hear(self, payload: str) -> None:
-        if payload == "claimed":
-            self.on_claimed()
-            return
-        if payload == "schedules":
-            self.schedules.stir()
-            return
-        if payload:
-            self.sleep.doubt()  # it is about a waiting job: when that is due must be looked up
-        self.wake()
-
-    def _awake(self) -> None:
-        self.turns.go()
+        match payload:
+            case "claimed":
+                self.on_claimed()
+            case "schedules":
+                self.schedules.stir()
+            case "cancel":
+                self.cancelling.hear()
+            case "":
+                self.wake()
+            case _:  # about a waiting job: when that is due must be looked up
+                self.sleep.doubt()
+                self.wake()
 
     def _said_asleep(self) -> None:
         self.turns.said_asleep = True
@@ -294,7 +297,3 @@ class Supervisor:
     @property
     def state(self) -> str:
         return "stopping" if self.stopping else "paused" if self.paused else "running"
-
-    def status(self) -> dict[str, Any]:
-        """For `wsup status`, and the log."""
-        return supervisor_status(self)

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
+from ..subworkers.board import Running
 from .backlog import Backlog
 from .member import Member
 
@@ -17,14 +18,21 @@ STILL_SECONDS = 1.0
 
 class Watch:
     def __init__(
-        self, backlog: Backlog, *, read: Callable[[Member], None], give_back: Callable[[], None]
+        self,
+        backlog: Backlog,
+        *,
+        read: Callable[[Member], None],
+        give_back: Callable[[], None],
+        stubborn: Callable[[Member, Sequence[Running], float], set[int]],
     ) -> None:
-        #: Seconds after its time-out at which an attempt is ended by SIGKILL, when the exception
-        #: that the task got has not ended it: it may be in C code, or have caught it. As set.
+        #: Seconds after its time-out, or after it was cancelled, at which an attempt is ended by
+        #: SIGKILL, when the exception that the task got has not ended it: it may be in C code, or
+        #: have caught it. As set.
         self.kill_grace = 0.0
         self._backlog = backlog
         self._read = read
         self._give_back = give_back
+        self._stubborn = stubborn
         self._handed = 0
         self._moved_at = time.monotonic()
 
@@ -42,9 +50,10 @@ class Watch:
     def _end_overdue(self, member: Member, now: float) -> None:
         if member.overdue:
             return  # it is being killed
+        running = member.memory.board.running()
         overdue = {
             place.job
-            for place in member.memory.board.running()
+            for place in running
             if place.deadline is not None and now > place.deadline + self.kill_grace
         }
         if overdue:
@@ -52,6 +61,10 @@ class Watch:
             log.warning("%s is killed: job %s is past its time-out", member, jobs)
             reason = f"went on for {self.kill_grace:g} s after its time-out: SIGKILL"
             member.kill(reason, overdue=overdue)
+        elif stubborn := self._stubborn(member, running, now - self.kill_grace):
+            jobs = ", ".join(map(str, sorted(stubborn)))
+            log.warning("%s is killed: job %s was cancelled, and goes on", member, jobs)
+            member.kill(f"it went on for {self.kill_grace:g} s: SIGKILL", overdue=stubborn)
 
     def _recall_stuck(self, member: Member, now: float) -> None:
         """Jobs were taken for short ones, and now wait behind one that is not."""

@@ -39,7 +39,14 @@ if TYPE_CHECKING:
     )
     from wsup.job import Job, JobState
     from wsup.options import Backoff
-    from wsup.subworkers.context import Cancel, CurrentJob, Retry, Snooze, current_job
+    from wsup.subworkers.context import (
+        Cancel,
+        CancelRequested,
+        CurrentJob,
+        Retry,
+        Snooze,
+        current_job,
+    )
     from wsup.task import AsyncTask, Task
 
 #: Where each name lives. They are imported when they are first used: the supervisor and most
@@ -74,6 +81,7 @@ _HOMES = {
     "wsup.options": ("Backoff",),
     "wsup.subworkers.context": (
         "Cancel",
+        "CancelRequested",
         "CurrentJob",
         "Retry",
         "Snooze",
@@ -94,6 +102,7 @@ __all__ = [
     "AsyncTask",
     "Backoff",
     "Cancel",
+    "CancelRequested",
     "ConfigError",
     "ConnectionLost",
     "CurrentJob",

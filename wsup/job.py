@@ -16,6 +16,10 @@ JobState: TypeAlias = Literal[
     "ready", "waiting", "running", "succeeded", "failed", "cancelled", "expired"
 ]
 
+#: What a request to cancel a job has come to: "cancelled" at once, "cancelling" if a supervisor has
+#: taken it, or the state in which it had ended.
+Cancellation: TypeAlias = Literal["cancelled", "cancelling", "succeeded", "failed", "expired"]
+
 #: Seconds between two looks for a result: a share of the time waited so far, so that a wait is
 #: prolonged by that share at most, within these bounds. So 1 s takes 40 looks, an hour 14,000.
 FIRST_PAUSE: Final = 0.002
@@ -68,6 +72,31 @@ class Job(Generic[R]):
     async def aresult(self, timeout: float | None = None) -> R:  # noqa: ASYNC109
         """`result` for asyncio."""
         return await adrive(self._result(timeout), self._reader.pool.aperform)
+
+    def cancel(self, *, kill: bool = False) -> Cancellation:
+        """Have the job cancelled, and return without waiting for that.
+
+        Not started, it never runs: "cancelled", or "cancelling" where a supervisor has taken it
+        already. Running ("cancelling"), its task is interrupted: an async one by
+        asyncio.CancelledError, a sync one by CancelRequested. One that catches it and returns has
+        succeeded; else the job is cancelled, and not tried again. With `kill`, one that goes on for
+        `kill_grace` seconds (a setting of the supervisor's), in C code for instance, is ended by
+        SIGKILL. Called again, it interrupts again. For a job that had ended, it tells its state.
+
+        Raises JobNotFound, also before the transaction that enqueued it is committed, and
+        DatabaseError.
+        """
+        return drive(self._cancel(kill), self._reader.pool.perform)
+
+    async def acancel(self, *, kill: bool = False) -> Cancellation:
+        """`cancel` for asyncio."""
+        return await adrive(self._cancel(kill), self._reader.pool.aperform)
+
+    def _cancel(self, kill: bool) -> Steps[Cancellation]:
+        rows = yield Ask("job_cancel", (self.id, kill), repeatable=True)
+        if rows[0][0] is None:
+            raise self._not_found()
+        return cast("Cancellation", rows[0][0])
 
     def _status(self) -> Steps[JobState]:
         rows = yield Ask("job_status", (self.id,), repeatable=True)

@@ -125,6 +125,7 @@ REVOKE EXECUTE ON FUNCTION wsup.wake_for_waiting() FROM PUBLIC;
 -- looks where there are any (the places: a queue in a lane); if in several, it counts how many of the
 -- n come from which; then it takes exactly those. So the cost is O(n) however many jobs are ready.
 -- With `wake`, the supervisor is no longer taken for asleep: said here, it costs no statement.
+-- What is to be cancelled is dropped first: whatever has put it back into a lane, it never runs again.
 --
 -- What takes jobs out of a lane is written once and made four times, because a ctid means something
 -- within one table only; and twice each, because nearly always all jobs are in one lane, and then
@@ -178,6 +179,9 @@ DECLARE
 BEGIN
     IF wake THEN
         DELETE FROM wsup.sleeper s WHERE s.supervisor = pull.supervisor;
+    END IF;
+    IF EXISTS (SELECT FROM wsup.cancel_request) THEN
+        PERFORM wsup.drop_cancelled();
     END IF;
     SELECT array_agg(f.lane), array_agg(q.queue), array_agg(f.rank), array_agg(f.job)
       INTO lanes, names, ranks, firsts

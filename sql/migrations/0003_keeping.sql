@@ -211,29 +211,6 @@ BEGIN
 END
 $$;
 
--- Cancels jobs that have not started. Tells for each what became of it: 'cancelled', or its state.
-CREATE FUNCTION wsup.cancel(jobs bigint[], reason text DEFAULT 'cancelled by an operator')
-RETURNS TABLE (job bigint, state text) LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY
-    WITH asked AS MATERIALIZED (
-        SELECT j.id, j.queue, j.priority FROM wsup.job j WHERE j.id = ANY (cancel.jobs)),
-    a AS (DELETE FROM wsup.ready r USING asked q
-           WHERE r.queue = q.queue AND r.rank = -1 - q.priority AND r.job = q.id
-          RETURNING r.job, r.attempt),
-    b AS (DELETE FROM wsup.waiting w USING asked q WHERE w.job = q.id RETURNING w.job, w.attempt),
-    ended AS (
-        INSERT INTO wsup.outcome AS o (job, state, attempt, reason)
-        SELECT t.job, 'cancelled', t.attempt, cancel.reason
-          FROM (SELECT * FROM a UNION ALL SELECT * FROM b) t
-        RETURNING o.job)
-    SELECT u.id, CASE WHEN e.job IS NULL THEN wsup.status(u.id) ELSE 'cancelled' END
-      FROM unnest(cancel.jobs) AS u(id) LEFT JOIN ended e ON e.job = u.id;
-END
-$$;
-
 -- Runs finished jobs again that did not succeed, at their next attempt.
 CREATE FUNCTION wsup.retry(jobs bigint[]) RETURNS TABLE (job bigint, state text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -244,6 +221,8 @@ BEGIN
         DELETE FROM wsup.outcome o
          WHERE o.job = ANY (retry.jobs) AND o.state <> 'succeeded'
         RETURNING o.job, o.attempt),
+    -- A request to cancel it that came too late is not meant for this run.
+    forgotten AS (DELETE FROM wsup.cancel_request q USING again a WHERE q.job = a.job),
     made AS (
         INSERT INTO wsup.ready AS r (job, rank, attempt, lane, queue)
         SELECT j.id, -1 - j.priority, a.attempt + 1, wsup.current_lane(), j.queue

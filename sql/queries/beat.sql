@@ -1,3 +1,4 @@
-SELECT alive, claimed, ready, next_due, dead_rows
+SELECT alive, claimed, ready, next_due, dead_rows,
+       EXISTS (SELECT FROM wsup.cancel_request) AS cancelling
   FROM wsup.beat(%(supervisor)s::integer, %(queues)s::text[], %(jobs_done)s::bigint,
                  %(memory)s::bigint, %(occupancy)s::real[], %(tell)s::boolean)

@@ -1,1 +1,1 @@
-SELECT job, state FROM wsup.cancel(%(jobs)s::bigint[])
+SELECT job, state FROM wsup.cancel(%(jobs)s::bigint[], %(kill)s::boolean)

@@ -3,7 +3,8 @@ SELECT j.id, wsup.status(j.id) AS state, j.task, j.queue, j.priority,
        j.args::text AS args, j.options::text AS options, j.enqueued_at, j.run_at,
        w.due_at, w.attempt AS next_attempt,
        held.claimed_at, held.supervisor AS held_by, held.host AS held_on,
-       o.finished_at, o.attempt, o.seconds, o.supervisor, o.subworker,
+       o.finished_at, o.attempt, o.seconds, o.supervisor,
+       CASE WHEN o.subworker OPERATOR(pg_catalog.>=) 0 THEN o.subworker END AS subworker,
        o.result::text AS result, o.reason
   FROM wsup.job j
   LEFT JOIN wsup.waiting w ON w.job = j.id

@@ -10,7 +10,7 @@ from servers import OwnServer
 Start = Callable[..., Supervisor]
 
 APP = Path(__file__).with_name("app_under_test.py")
-HOSTILE = [Path(__file__).with_name(name) for name in ("hostile.py", "poison.py")]
+COPIED = [Path(__file__).with_name(name) for name in ("hostile.py", "poison.py", "cancellable.py")]
 
 
 @pytest.fixture(scope="session")
@@ -31,14 +31,14 @@ def own_database(own_server: OwnServer, request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def make_supervisor(database: str, tmp_path: Path) -> Iterator[Callable[..., Supervisor]]:
     """Makes supervisors that run the app under test, each with a folder of its own, or the
-    "hostile:sync" or "hostile:both" one."""
+    "hostile:sync" or "hostile:both" one, or one of the cancellable tasks."""
     made: list[Supervisor] = []
 
     def make(*flags: str, database: str = database, app: str = "tasks:app") -> Supervisor:
         folder = tmp_path / f"host{len(made)}"
         folder.mkdir()
         (folder / "tasks.py").write_text(APP.read_text())
-        for file in HOSTILE:
+        for file in COPIED:
             (folder / file.name).write_text(file.read_text())
         supervisor = Supervisor(database, folder, app, *flags)
         made.append(supervisor)

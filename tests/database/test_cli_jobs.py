@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from shell import Wsup, shown
+from shell import Wsup, complaint, shown
 
 
 def listed(wsup: Wsup, *args: object) -> list[dict[str, Any]]:
@@ -166,10 +166,69 @@ def test_cancel_what_has_not_started(wsup: Wsup, placed: dict[str, int]) -> None
     result = wsup("jobs", "cancel", "--json", placed["ready"], placed["waiting"])
     assert result.exit_code == 0, result.output
     assert [row["state"] for row in json.loads(result.stdout)] == ["cancelled", "cancelled"]
-    assert shown(placed["waiting"])["reason"] == "cancelled by an operator"
-    result = wsup("jobs", "cancel", placed["running"])
+    assert shown(placed["waiting"])["reason"] == "cancelled by request"
+
+
+def test_cancel_what_runs_and_what_has_ended(wsup: Wsup, placed: dict[str, int]) -> None:
+    result = wsup("jobs", "cancel", "--kill", placed["running"], placed["ready"])
+    assert result.exit_code == 0, result.output
+    told = [str(placed["running"]), "cancelling", str(placed["ready"]), "cancelled"]
+    assert result.stdout.split() == ["JOB", "STATE", *told]
+    result = wsup("jobs", "cancel", placed["failed"])
     assert result.exit_code == 1
-    assert "left as they are" in result.stderr
+    assert result.stderr == f"wsup: left as they are: {placed['failed']}: they had ended\n"
+
+
+@pytest.mark.parametrize(
+    ("filters", "cancelled", "cancelling"),
+    [
+        (["--queue", "now"], [], ["running", "retried"]),
+        (["--task", "a.good"], ["ready", "waiting"], []),
+        (["--task", "a.good", "--state", "waiting"], ["waiting"], []),
+        (["--task", "a.good", "--state", "running"], [], []),
+        (["--task", "a.run", "--queue", "now"], [], ["running", "retried"]),
+        (["--task", "a.run", "--queue", "done"], [], []),
+    ],
+)
+def test_cancel_by_queue_and_task(
+    filters: list[str],
+    cancelled: list[str],
+    cancelling: list[str],
+    wsup: Wsup,
+    placed: dict[str, int],
+) -> None:
+    before = dict.fromkeys(placed.values())
+    for row in listed(wsup):
+        before[row["id"]] = row["state"]
+    result = wsup("jobs", "cancel", "--json", *filters)
+    assert result.exit_code == 0, result.output
+    told = {row["job"]: row["state"] for row in json.loads(result.stdout)}
+    assert told == {placed[name]: "cancelled" for name in cancelled} | {
+        placed[name]: "cancelling" for name in cancelling
+    }
+    changed = before | {placed[name]: "cancelled" for name in cancelled}
+    assert {row["id"]: row["state"] for row in listed(wsup)} == changed
+
+
+def test_cancel_tells_how_many(wsup: Wsup, placed: dict[str, int]) -> None:
+    assert wsup("jobs", "cancel", "--task", "a.good").stdout == "2 jobs cancelled\n"
+    told = wsup("jobs", "cancel", "--queue", "now").stdout
+    assert told == "0 jobs cancelled, 2 more are being cancelled\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "remedy"),
+    [
+        ([], "no job is named: give IDs, or --queue, or --task"),
+        (["--state", "ready"], "no job is named: give IDs, or --queue, or --task"),
+        ([1, "--queue", "now"], "--queue now: job 1 is named by its ID: leave one of them out"),
+        (["x"], "'x' is not a valid"),
+        ([0], "0 is not in the range"),
+        (["--queue", "now", "--state", "failed"], "'failed' is not one of 'ready', 'waiting'"),
+    ],
+)
+def test_cancel_asked_for_wrongly(args: list[object], remedy: str, wsup: Wsup) -> None:
+    assert remedy in complaint("jobs", "cancel", *args)
 
 
 def test_unknown_jobs_are_named(wsup: Wsup, placed: dict[str, int]) -> None:

@@ -238,7 +238,7 @@ def test_operators_cancel_and_retry(database: str, connection: Connection) -> No
     asked = [ready, running, over, waiting, 999]
     told = dict(connection.execute("SELECT * FROM wsup.cancel(%s)", [asked]).fetchall())
     assert told == {
-        ready: "failed", running: "running", over: "succeeded", waiting: "cancelled", 999: None,
+        ready: "failed", running: "cancelling", over: "succeeded", waiting: "cancelled", 999: None,
     }  # fmt: skip
     told = dict(connection.execute("SELECT * FROM wsup.retry(%s)", [asked]).fetchall())
     assert told == {

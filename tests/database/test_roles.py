@@ -54,11 +54,14 @@ FOR_RUNNERS = (
     "SELECT wsup.tick('a', now(), '{}', '{}', '{}', '{}', '{}', '{}')",
     "TRUNCATE wsup.ready_0",
     "LOCK TABLE wsup.ready IN ACCESS EXCLUSIVE MODE",
-    "SELECT wsup.cancel('{1,2}')",
+    "INSERT INTO wsup.cancel_request (job, kill) VALUES (2, true)",
+    "DELETE FROM wsup.cancel_request",
+    "SELECT wsup.cancelling(1)",
     "SELECT wsup.pull(1, '{default}', 1)",
     "SELECT wsup.rescue(1, 0)",
     "SELECT nextval('wsup.lane_turn')",
 )
+CANCEL = ("SELECT wsup.cancel('{1,2}')",)
 CONTENTS = (
     "SELECT args FROM wsup.job",
     "SELECT args FROM wsup.schedule",
@@ -106,10 +109,11 @@ def dsns(database: str, connection: Connection) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("kind", "denied"),
     [
-        ("enqueue", FOR_NO_ROLE + FOR_RUNNERS + CONTENTS + STATUSES),
-        ("run", FOR_NO_ROLE + ENQUEUE + CONTENTS[3:]),
-        ("status", FOR_NO_ROLE + FOR_RUNNERS + CONTENTS + ENQUEUE),
-        ("read", FOR_NO_ROLE + FOR_RUNNERS + ENQUEUE),
+        ("enqueue", FOR_NO_ROLE + FOR_RUNNERS + CONTENTS + STATUSES + CANCEL),
+        ("run", FOR_NO_ROLE + ENQUEUE + CONTENTS[3:] + CANCEL),
+        ("status", FOR_NO_ROLE + FOR_RUNNERS + CONTENTS + ENQUEUE + CANCEL),
+        ("read", FOR_NO_ROLE + FOR_RUNNERS + ENQUEUE + CANCEL),
+        ("cancel", FOR_NO_ROLE + FOR_RUNNERS + CONTENTS + STATUSES + ENQUEUE),
     ],
 )
 def test_what_a_role_may_not_do(kind: str, denied: tuple[str, ...], dsns: dict[str, str]) -> None:
@@ -193,6 +197,16 @@ def test_the_status_role_sees_where_jobs_stand(dsns: dict[str, str]) -> None:
     shown = CliRunner().invoke(main, ["jobs", "show", "1", "--database", dsns["status"]])
     assert shown.exit_code == 1
     assert "permission denied" in shown.stderr
+
+
+def test_the_cancelling_role_cancels(dsns: dict[str, str], connection: Connection) -> None:
+    command = ["jobs", "cancel", "--database", dsns["cancel"]]
+    by_hand = CliRunner().invoke(main, [*command, "2"])
+    assert by_hand.exit_code == 0, by_hand.output
+    assert connection.execute("SELECT wsup.status(2)").fetchone() == ("cancelled",)
+    by_queue = CliRunner().invoke(main, [*command, "--queue", "default"])
+    assert by_queue.exit_code == 1
+    assert "permission denied" in by_queue.stderr
 
 
 def test_the_reading_role_sees_everything(dsns: dict[str, str]) -> None:

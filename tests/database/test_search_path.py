@@ -135,6 +135,7 @@ def test_our_functions_are_not_misled(
             "wsup.status(2)",
             "wsup.rescue(1, 5)",
             "wsup.cancel('{1,2,3}')",
+            "wsup.cancelling(1)",
             "wsup.retry('{1,2,3}')",
         ):
             caller.execute(sql.SQL("SELECT * FROM ") + sql.SQL(call))

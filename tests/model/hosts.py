@@ -116,10 +116,23 @@ class Host:
 
     def pull(self, queues: list[str], n: int) -> None:
         supervisor, effects = self.id, self._take("pull")
+        asked = frozenset(self._reference.asked)
         self.session.send(
             query("pull", [supervisor, queues, n, True]),
-            lambda rows: effects.append(Pulled(supervisor, rows)),
+            lambda rows: effects.append(Pulled(supervisor, rows, asked)),
         )
+
+    def hear(self) -> list[Any]:
+        """Look for what is to be cancelled here, and end it; returns what that has changed."""
+        if self.session.open or not self.can("beat"):
+            return []
+        rows: Rows = []
+        self.session.send(query("cancelling", {"supervisor": self.id}), rows.extend)
+        pairs = {(row[0], row[1]) for row in rows}
+        self.gather.cancel(pairs)
+        for pair in sorted(pairs & self.held.keys()):
+            self.gather.finished.append(ending(self.held.pop(pair), "is cancelled", 0))
+        return [Pulled(self.id, [])]
 
     def rescue(self, dead: int) -> None:
         claims, effects = self._reference.claims(dead), self._take("rescue")

@@ -103,6 +103,10 @@ class Protocol(People):
         if not self.hosts[host].beat():
             self._give_birth(self.hosts[host])
 
+    @rule(host=host)
+    def hear(self, host: int) -> None:
+        self.check(self.hosts[host].hear())
+
     @rule(host=host, which=which, commit=st.booleans())
     def rescue(self, host: int, which: int, commit: bool) -> None:
         """Somebody is taken for dead: rightly or not, and perhaps not for the first time."""

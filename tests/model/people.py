@@ -3,7 +3,7 @@
 from hosts import Host
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
-from reference import QUEUES, Enqueued, Moved, Reference, Request
+from reference import QUEUES, Asked, Enqueued, Moved, Reference, Request
 from sessions import Rows, Session, query
 from world import HOSTS, WRITERS, World
 from writing import in_savepoint, insert
@@ -117,7 +117,9 @@ class People(RuleBasedStateMachine):
 
     @rule(job=which, commit=st.booleans())
     def cancel(self, job: int, commit: bool) -> None:
-        self._operate("jobs_cancel", job, ("ready", "waiting"), "cancelled", commit=commit)
+        """Those that are held are asked for; whatever becomes of these, none is pulled again."""
+        kinds = ("ready", "waiting", "claim")
+        self._operate("jobs_cancel", job, kinds, "cancelled", commit=commit)
 
     @rule(job=which, commit=st.booleans())
     def retry(self, job: int, commit: bool) -> None:
@@ -136,8 +138,10 @@ class People(RuleBasedStateMachine):
 
         def told(rows: Rows) -> None:
             # As long as the transaction is open it holds the row that it has moved.
-            if rows[0][1] == to and self.reference.kind(job) in kinds:
+            if rows[0][1] == "cancelling":
+                effects.append(Asked(job))
+            elif rows[0][1] == to and self.reference.kind(job) in kinds:
                 effects.append(Moved(job, to))
 
-        session.send(query(name, {"jobs": [job]}), told)
+        session.send(query(name, {"jobs": [job], "kill": False}), told)
         self._go_on(session, commit=commit)

@@ -33,6 +33,10 @@ BUGS = {
         "settle",
         {"back b WHERE b.delay IS NULL": "back b WHERE false"},
     ),
+    "what was cancelled while it was held is pulled again": Bug(
+        "drop_cancelled",
+        {"FOR UPDATE OF r SKIP LOCKED": "LIMIT 0 FOR UPDATE OF r SKIP LOCKED"},
+    ),
     "a lane is truncated unseen": Bug(
         "sweep",
         {"DELETE FROM %s RETURNING": "DELETE FROM %s WHERE false RETURNING"},

@@ -47,6 +47,8 @@ class Promoted:
 class Pulled:
     supervisor: int
     rows: list[tuple[Any, ...]]
+    #: What was to be cancelled when it was pulled: nothing of that may be among it.
+    asked: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,13 @@ class Moved:
     to: str
 
 
+@dataclass(frozen=True)
+class Asked:
+    """To be cancelled, by an operator: somebody holds it."""
+
+    job: int
+
+
 @dataclass
 class Found:
     """What is in the database, in one snapshot."""
@@ -73,12 +82,15 @@ class Found:
     places: dict[int, list[Place]] = field(default_factory=dict)
     #: By job, attempt, and whether it was lost with its host.
     failures: Counter[tuple[int, int, bool]] = field(default_factory=Counter)
+    #: Jobs that are to be cancelled.
+    asked: set[int] = field(default_factory=set)
     #: What can't be right in itself.
     oddities: list[str] = field(default_factory=list)
 
 
 LOOK = """
 SELECT 'request', id, 0, 0, 0, NULL FROM wsup.job
+UNION ALL SELECT 'asked', job, 0, 0, 0, NULL FROM wsup.cancel_request
 UNION ALL
 SELECT 'ready', r.job, 0, 0, r.attempt,
        CASE WHEN j.id IS NULL THEN 'ready without a request'
@@ -106,6 +118,8 @@ def look(observer: "psycopg.Connection[Any]") -> Found:
             found.oddities.append(f"job {job}, claim {claim}: {odd}")
         if kind == "request":
             found.requests.add(job)
+        elif kind == "asked":
+            found.asked.add(job)
         elif kind in ("lost", "failure"):
             found.failures[job, attempt, kind == "lost"] += 1
         elif kind != "odd":
@@ -123,6 +137,7 @@ class Reference:
         self.failures: Counter[tuple[int, int, bool]] = Counter()
         #: By job, how often an operator had it run again.
         self.again: Counter[int] = Counter()
+        self.asked: set[int] = set()
 
     def apply(self, effects: Iterable[object], found: Found) -> None:
         """A transaction has committed. Where the database has the choice, `found` tells it."""
@@ -135,12 +150,16 @@ class Reference:
                     self._settle(supervisor, entries, refused)
                 case Promoted(count):
                     self._promote(count, found)
-                case Pulled(supervisor, rows):
-                    self._pull(supervisor, rows)
+                case Pulled():
+                    self._drop(found)
+                    self._pull(effect)
+                case Asked(job):
+                    assert job in found.asked, f"the request to cancel job {job} is lost"
                 case Rescued():
                     self._rescue(effect, found)
                 case Moved(job, to):
                     self._move(job, to)
+        self.asked = found.asked
 
     def claims(self, supervisor: int) -> frozenset[int]:
         return frozenset(p[2] for p in self.places.values() if p[:2] == ("claim", supervisor))
@@ -153,7 +172,7 @@ class Reference:
         ready = [
             job
             for job, request in self.requests.items()
-            if self.kind(job) == "ready" and request.queue in queues
+            if self.kind(job) == "ready" and request.queue in queues and job not in self.asked
         ]
         return sorted(ready, key=lambda job: (-self.requests[job].priority, job))[:n]
 
@@ -183,22 +202,36 @@ class Reference:
             self.due.add(job)
 
     def _promote(self, count: int, found: Found) -> None:
-        moved = [
+        gone = [
             job
             for job, place in self.places.items()
             if place[0] == "waiting" and place not in found.places.get(job, [])
         ]
-        assert len(moved) == count, f"{count} promoted, {moved} are gone from waiting"
+        # Whether one that was then dropped had been promoted before makes no difference.
+        moved = [job for job in gone if not self._is_dropped(job, found)]
+        fits = len(moved) <= count <= len(gone)
+        assert fits, f"{count} promoted, {moved} are gone from waiting"
         for job in moved:
             assert job in self.due, f"job {job} was promoted before it was due"
             self.places[job] = ("ready", 0, 0, self.places[job][3])
             self.due.discard(job)
 
-    def _pull(self, supervisor: int, rows: list[tuple[Any, ...]]) -> None:
-        for claim, job, attempt, *_ in rows:
+    def _is_dropped(self, job: int, found: Found) -> bool:
+        """Was it to be cancelled, and is so now, without having been held by anybody?"""
+        places = found.places.get(job, [])
+        return job in self.asked and [place[0] for place in places] == ["cancelled"]
+
+    def _drop(self, found: Found) -> None:
+        for job, place in self.places.items():
+            if place[0] in ("ready", "waiting") and self._is_dropped(job, found):
+                self._move(job, "cancelled")
+
+    def _pull(self, pulled: Pulled) -> None:
+        for claim, job, attempt, *_ in pulled.rows:
             place = self.places.get(job)
             assert place == ("ready", 0, 0, attempt), f"job {job} was pulled from {place}"
-            self.places[job] = ("claim", supervisor, claim, attempt)
+            assert job not in pulled.asked, f"job {job} was pulled although it was cancelled"
+            self.places[job] = ("claim", pulled.supervisor, claim, attempt)
 
     def _rescue(self, rescued: Rescued, found: Found) -> None:
         """All that the dead one held when the rescue began, and nothing that it didn't hold."""

@@ -14,7 +14,7 @@ HOSTS, WRITERS, ZOMBIES = 3, 2, 2
 EMPTY = """
 DELETE FROM wsup.job; DELETE FROM wsup.ready; DELETE FROM wsup.waiting; DELETE FROM wsup.claim;
 DELETE FROM wsup.outcome; DELETE FROM wsup.failure; DELETE FROM wsup.supervisor;
-DELETE FROM wsup.sleeper;
+DELETE FROM wsup.sleeper; DELETE FROM wsup.cancel_request;
 SELECT setval('wsup.job_id', 1, false), setval('wsup.claim_id', 1, false),
        setval(pg_get_serial_sequence('wsup.supervisor', 'id'), 1, false),
        setval('wsup.lane_turn', 0, true);

@@ -127,3 +127,29 @@ def test_the_current_job_is_known_inside_only(attempts: Attempts) -> None:
     assert report.result == b'[2,1,"default",true]'
     with pytest.raises(LookupError, match="inside a running task"):
         current_job()
+
+
+# `run` runs job 2 of claim 1.
+def test_only_the_very_job_is_interrupted(attempts: Attempts) -> None:
+    def work(pair: tuple[int, int]) -> Callable[[], str]:
+        def strike() -> str:
+            attempts.asked.add(pair)
+            attempts.strike()
+            return "not interrupted"
+
+        return strike
+
+    for other in ((1, 3), (2, 2)):
+        assert isinstance(run(attempts, work(other)), wire.Succeeded)
+    report = run(attempts, work((1, 2)))
+    assert isinstance(report, wire.Cancelled)
+    assert report.reason == "cancelled by request"
+    assert isinstance(run(attempts, lambda: None), wire.Succeeded)
+
+
+def test_a_signal_between_two_tasks_is_heeded_by_the_next(attempts: Attempts) -> None:
+    attempts.asked.add((1, 2))
+    attempts.strike()
+    report = run(attempts, lambda: pytest.fail("it runs"))
+    assert isinstance(report, wire.Cancelled)
+    assert report.reason == "cancelled by request"

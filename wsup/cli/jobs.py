@@ -1,6 +1,7 @@
 """`wsup jobs`: look at jobs, run them again, cancel them."""
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from psycopg.abc import Buffer
 
 STATES = ("ready", "waiting", "running", "succeeded", "failed", "cancelled", "expired")
+UNFINISHED = STATES[:3]
 Row = dict[str, Any]
 
 
@@ -106,22 +108,65 @@ def retry(ids: tuple[int, ...], **options: Any) -> None:
 
     Those that failed, expired or were cancelled, at their next attempt.
     """
-    _change("jobs_retry", ids, "ready", **options)
+    _change("jobs_retry", ids, ("ready",), {}, **options)
 
 
 @jobs.command()
-@click.argument("ids", metavar="ID…", type=ID, nargs=-1, required=True)
+@click.argument("ids", metavar="[ID…]", type=ID, nargs=-1)
 @settings_options("database")
+@click.option("--queue", help="All of this queue, instead of IDs.")
+@click.option("--task", help="All of this task, instead of IDs.")
+@click.option(
+    "--state", type=click.Choice(UNFINISHED), help="Of these, only those that stand there."
+)
+@click.option(
+    "--kill", is_flag=True, help="End by SIGKILL what goes on for kill_grace after its exception."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
-def cancel(ids: tuple[int, ...], **options: Any) -> None:
-    """Cancel jobs that have not been started."""
-    _change("jobs_cancel", ids, "cancelled", **options)
+def cancel(
+    ids: tuple[int, ...],
+    queue: str | None,
+    task: str | None,
+    state: str | None,
+    kill: bool,
+    **options: Any,
+) -> None:
+    """Cancel jobs.
+
+    What has not started never runs. A running task gets an exception; a job whose state is
+    "cancelling" is left to its supervisor to end.
+    """
+    wanted = {"queue": queue, "task": task, "state": state}
+    if ids:
+        if given := [f"--{name} {value}" for name, value in wanted.items() if value is not None]:
+            raise UsageError(f"{given[0]}: job {ids[0]} is named by its ID: leave one of them out")
+        _change("jobs_cancel", ids, ("cancelled", "cancelling"), {"kill": kill}, **options)
+    elif queue is None and task is None:
+        raise UsageError("no job is named: give IDs, or --queue, or --task")
+    else:
+        _cancel_many({**wanted, "kill": kill}, **options)
+
+
+def _cancel_many(
+    wanted: Row, config_file: Path | None, database: str | None, as_json: bool
+) -> None:
+    from .database import migrated
+
+    with migrated(database, config_file) as conn:
+        found = fetch(conn, "jobs_cancel_many", wanted)
+    if as_json:
+        click.echo(as_json_text(found))
+        return
+    counts = Counter(row["state"] for row in found)
+    asked = f", {counts['cancelling']} more are being cancelled" if counts["cancelling"] else ""
+    click.echo(f"{counts['cancelled']} jobs cancelled{asked}")
 
 
 def _change(
     query: str,
     ids: Sequence[int],
-    wish: str,
+    wishes: tuple[str, ...],
+    params: Row,
     config_file: Path | None,
     database: str | None,
     as_json: bool,
@@ -130,24 +175,24 @@ def _change(
     from .database import migrated
 
     with migrated(database, config_file) as conn:
-        found = fetch(conn, query, {"jobs": list(dict.fromkeys(ids))})
+        found = fetch(conn, query, {"jobs": list(dict.fromkeys(ids)), **params})
     found.sort(key=lambda row: ids.index(row["job"]))
     if as_json:
         click.echo(as_json_text(found))
     else:
         click.echo(table(("JOB", "STATE"), [tuple(row.values()) for row in found], right="JOB"))
     unknown = [row["job"] for row in found if row["state"] is None]
-    others = [row["job"] for row in found if row["state"] not in (wish, None)]
+    others = [row["job"] for row in found if row["state"] not in (*wishes, None)]
     if unknown:
         say(f"no such job: {_listed(unknown)}: see wsup jobs list")
     if others:
-        say(f"left as they are: {_listed(others)}: {REFUSED[wish]}")
+        say(f"left as they are: {_listed(others)}: {REFUSED[wishes[0]]}")
     sys.exit(2 if unknown else 1 if others else 0)
 
 
 REFUSED = {
     "ready": "only failed, expired and cancelled jobs are run again",
-    "cancelled": "only ready and waiting jobs are cancelled",
+    "cancelled": "they had ended",
 }
 
 

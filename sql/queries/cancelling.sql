@@ -1,0 +1,1 @@
+SELECT claim, job, kill, requested_at FROM wsup.cancelling(%(supervisor)s::integer)

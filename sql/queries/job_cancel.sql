@@ -1,0 +1,1 @@
+SELECT state FROM wsup.cancel(ARRAY[%s::bigint], %s::boolean)
