@@ -80,7 +80,7 @@ class Turns:
         self.commits = 0
         #: The entries of the turn that is under way.
         self.sending: list[Entry] = []
-        #: Jobs that a turn has brought and that are not in the backlog yet.
+        #: Jobs that turns have brought and that are not in the backlog yet.
         self.arriving: list[Row] = []
         #: Held by the turn that is under way, and by who needs that there is none.
         self.quiet = asyncio.Lock()
@@ -219,12 +219,14 @@ class Turns:
         woke: bool,
         promoted: bool,
     ) -> None:
-        if turn.rows and not self._gather.finished:
-            self._on_rows(turn.rows)
+        if turn.rows and (self._gather.finished or self.arriving):
+            # The next turn is sent first, and what came is handed out while the database works. If
+            # that has answered before anybody waited for it, more comes before that.
+            if not self.arriving:
+                asyncio.get_running_loop().call_soon(self._arrive)
+            self.arriving += turn.rows
         elif turn.rows:
-            # The next turn is sent first, and what came is handed out while the database works.
-            self.arriving = turn.rows
-            asyncio.get_running_loop().call_soon(self._arrive)
+            self._on_rows(turn.rows)
         if wanted:
             self._pulls += 1
         if woke:

@@ -11,12 +11,12 @@ import pytest
 from relay import Relay
 from road import fill, places, pull, succeeded, with_source
 
-from wsup.sql.answers import Pull, Row
+from wsup.sql.answers import Pull, Row, Turn
 from wsup.sql.listener import Listener
 from wsup.sql.settlement import Entry
 from wsup.sql.source import PostgresSource
 from wsup.supervisor.gather import Gather
-from wsup.supervisor.turn import Turns
+from wsup.supervisor.turn import Source, Turns
 
 Connection = psycopg.Connection[Any]
 #: What the server says at the end of each round trip: ReadyForQuery.
@@ -26,7 +26,7 @@ END_OF_A_ROUND_TRIP = b"Z\x00\x00\x00\x05"
 class Told:
     """Turns with a source of their own, and what they have told the others."""
 
-    def __init__(self, source: PostgresSource, *, batch: int = 500, batch_bytes: int = 1 << 20):
+    def __init__(self, source: Source, *, batch: int = 500, batch_bytes: int = 1 << 20):
         self.rows: list[Row] = []
         self.lost: list[str] = []
         self.wanted = 0
@@ -220,6 +220,34 @@ def test_nothing_is_handed_out_unless_the_commit_has_succeeded(
     with_source(database, work_by_the_listener)
     assert settled(connection) == 0
     assert {place for job in jobs for place in places(connection, job)} == {"ready"}
+
+
+class Prompt:
+    """Has its answers before anybody waits for them, as a driver has who finds them on the socket
+    at the first look."""
+
+    connected = True
+
+    def __init__(self, *answers: Turn) -> None:
+        self._answers = list(answers)
+
+    async def turn(self, entries: object, pull: object, *, promote: int = 0) -> Turn:
+        return self._answers.pop(0)
+
+
+def test_turns_that_never_wait_lose_no_job() -> None:
+    rows: list[Row] = [(1, job, 1, "noop", "default", "{}", None) for job in range(3)]
+
+    async def work() -> None:
+        told = Told(Prompt(*(Turn([row]) for row in rows)), batch=1)
+        told.turns.pulling, told.wanted = True, 10
+        told.finish([succeeded(row) for row in rows])  # so that what comes is handed out later
+        for _ in rows:
+            await told.turns.take()
+        await asyncio.sleep(0)
+        assert told.rows == rows
+
+    asyncio.run(work())
 
 
 def test_everything_is_read_committed_whatever_the_default(
