@@ -89,11 +89,13 @@ class Supervisor:
 
     def stop(self, signum: signal.Signals = signal.SIGTERM) -> int:
         """Have it stop; returns its exit code."""
-        if self.process is None:
-            return 0
-        if self.process.poll() is None:
+        if self.process is not None and self.process.poll() is None:
             self.send(signum)
-        return self.process.wait(PATIENCE)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait for its end, which is near; returns its exit code."""
+        return self.process.wait(PATIENCE) if self.process is not None else 0
 
     def kill(self) -> None:
         if self.process is not None:

@@ -126,7 +126,7 @@ def test_amid_a_stop_it_is_heard(
     host.wait_for("stopping")
     cancel(connection, job)
     assert finished(connection, job) == ["cancelled"]
-    assert host.stop() == 0
+    assert host.ended() == 0
 
 
 def test_by_a_beat_where_nobody_can_be_told(
