@@ -41,20 +41,24 @@ def react(how: str) -> str:
 
 @task(retries=3, backoff=0.01)
 def wait(path: str, started: str, how: str = "") -> str:
-    """Until the file is there."""
-    note(started)
-    if how == "c code":
-        sum(range(10**12))
-    while not Path(path).exists():
+    """Until the file is there. Whenever it is told to cease after its note, it reacts."""
+    noted = False
+    while True:
         try:
-            time.sleep(1000 if how == "sleep" else 0.002)
+            if not noted:
+                noted = True
+                note(started)
+            if how == "c code":
+                sum(range(10**12))
+            while not Path(path).exists():
+                time.sleep(1000 if how == "sleep" else 0.002)
         except CancelRequested:
             if how == "ignore":
                 continue
-            if how in ("", "sleep"):
+            if how in ("", "sleep", "c code"):
                 raise
             return react(how)
-    return "seen"
+        return "seen"
 
 
 @task()
