@@ -12,8 +12,8 @@ import sys
 import time
 import traceback
 
-# signal.getsignal makes an Enum of what this returns, at 50 times the cost.
-from _signal import getsignal  # type: ignore[import-not-found]
+# Those of `signal` make Enums of what these return: getsignal at 50 times the cost.
+from _signal import getsignal, pthread_sigmask  # type: ignore[import-not-found]
 from asyncio import _get_running_loop
 from collections.abc import Sequence
 from typing import NoReturn
@@ -26,8 +26,8 @@ ATTENTION = signal.SIGRTMIN + 1
 STACKS = signal.SIGRTMIN + 2
 
 #: Seconds from which on a job is followed by the whole look, which takes some 15 µs. Shorter ones
-#: share it with those that run within the same few milliseconds: what they can break in so short
-#: a time (the signals' handlers, the working directory, a running loop) is looked at after each.
+#: share it with those that run within the same few milliseconds. What can be looked at in no time
+#: (the signals and their handlers, the working directory, a running loop) is, after each.
 LONG_ENOUGH = 0.0001
 #: Seconds between two whole looks where async jobs end, many at a time.
 ASYNC_PAUSE = 0.005
@@ -42,7 +42,7 @@ class Trust:
 
     def __init__(self, bells: Sequence[int]) -> None:
         self._bells = tuple(bells)
-        self._blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        self._blocked = pthread_sigmask(signal.SIG_BLOCK, ())
         self._handlers = [(signum, getsignal(signum)) for signum in _SIGNALS]
         self._folder = -1
         self.begin()
@@ -68,11 +68,9 @@ class Trust:
             return "a descriptor of the subworker's own was closed"
         if _get_running_loop() is not None:
             return "an event loop was left running"
-        if not whole:
-            return self._handlers_changed()
-        if signal.pthread_sigmask(signal.SIG_BLOCK, ()) != self._blocked:
+        if pthread_sigmask(signal.SIG_BLOCK, ()) != self._blocked:
             return "the blocked signals were changed"
-        return self._shared_by_threads()
+        return self._shared_by_threads() if whole else self._handlers_changed()
 
     def after_async(self) -> str:
         """Look, after an async job; returns the breach in words, or ""."""

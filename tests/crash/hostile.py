@@ -153,16 +153,20 @@ MESSES: dict[str, Callable[[], object]] = {
     "running loop": lambda: asyncio._set_running_loop(asyncio.new_event_loop()),
     "stdout": lambda: os.dup2(os.open("/dev/null", os.O_WRONLY), 1),
     "folder": lambda: os.chdir("/"),
-    "locale": lambda: (locale.setlocale(locale.LC_ALL, "C.UTF-8"), time.sleep(0.001)),
+    "locale": lambda: locale.setlocale(locale.LC_ALL, "C.UTF-8"),
     "write": write_everywhere,
     "threads": leave_threads,
     "memory": no_memory,
 }
+#: Seen however short the task is; what the others do, if it takes a tenth of a millisecond.
+AT_ONCE = {"alarm", "every signal", "blocked", "running loop", "folder"}
 
 
 @task()
 def mess(how: str) -> int:
     MESSES[how]()
+    if how not in AT_ONCE:
+        time.sleep(0.001)
     return os.getpid()
 
 
