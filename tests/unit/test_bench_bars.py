@@ -66,8 +66,8 @@ def test_a_missed_bar_has_the_reason_that_somebody_wrote_down(why: Path) -> None
 
 
 def test_what_a_run_lacks_is_not_measured(why: Path) -> None:
-    nothing = (">= 0.60", "", "not measured", "no noop of floor in this run")
-    assert row("noop-floor", run(measured("wsup", 1)), why=bars.WHY) == nothing
+    nothing = (">= 1.50", "", "not measured", "no noop of a peer in Python in this run")
+    assert row("noop-python", run(measured("wsup", 1)), why=why) == nothing
     assert row("async", RUN, why=why)[1:] == ("", "not measured", "too few jobs")
 
 
