@@ -8,9 +8,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import shell
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
+from running import Supervisor
+from servers import OwnServer
 
+from wsup import App
 from wsup.config.database import LIBPQ_VARIABLES
 from wsup.config.embedded import EmbeddedServer
 from wsup.sql.migrate import migrate
@@ -22,6 +26,8 @@ PROGRAMS = "WSUP_TEST_PROGRAMS"
 #: Its pid: several processes may share a server.
 TEMPLATE = f"wsup_test_template_{os.getpid()}"
 _numbers = count(1)
+#: The app that supervisors run if nothing else is said.
+TASKS = Path(__file__).with_name("tasks.py")
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +111,84 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run_dir(tmp_path: Path) -> Path:
     """A directory short enough for a Unix socket's path."""
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
+    """A server for tests that stop it; each leaves it running."""
+    server = OwnServer(tmp_path_factory.mktemp("own"))
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def own_database(own_server: OwnServer, request: pytest.FixtureRequest) -> str:
+    """The DSN of a fresh, migrated database on that server."""
+    return own_server.make_database(f"wsup_test_{abs(hash(request.node.nodeid))}")
+
+
+@pytest.fixture
+def make_supervisor(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Supervisor]]:
+    """Makes supervisors that run an app, each in a folder of its own that has copies of tasks.py
+    and of the modules beside the test."""
+    made: list[Supervisor] = []
+    beside = [
+        p for p in request.path.parent.glob("*.py") if not p.name.startswith(("test_", "conf"))
+    ]
+
+    def make(*flags: str, database: str = database, app: str = "tasks:app") -> Supervisor:
+        folder = tmp_path / f"host{len(made)}"
+        folder.mkdir()
+        for file in {TASKS, *beside}:
+            shutil.copy(file, folder)
+        supervisor = Supervisor(database, folder, app, *flags)
+        made.append(supervisor)
+        return supervisor
+
+    yield make
+    for supervisor in made:
+        supervisor.kill()
+        print(supervisor.log)  # shown if the test has failed
+
+
+@pytest.fixture
+def supervisor(make_supervisor: Callable[..., Supervisor]) -> Supervisor:
+    """One supervisor with two subworkers, ready."""
+    return make_supervisor("--subworkers", "2").start()
+
+
+@pytest.fixture
+def wsup(database: str, monkeypatch: pytest.MonkeyPatch) -> shell.Wsup:
+    """The command line, with a database named."""
+    monkeypatch.setenv("WSUP_DATABASE", database)
+    return shell.wsup
+
+
+@pytest.fixture
+def enqueue(wsup: shell.Wsup) -> Callable[..., int]:
+    """`wsup enqueue`, which prints the id of the job."""
+
+    def run(*args: object) -> int:
+        result = wsup("enqueue", *args)
+        assert result.exit_code == 0, result.output
+        return int(result.stdout)
+
+    return run
+
+
+@pytest.fixture
+def app(database: str) -> Iterator[App]:
+    """An app with a task to enqueue; nothing runs it."""
+    app = App(database)
+
+    @app.task(name="pay", queue="money", priority=3)
+    def pay(order: int, note: str | None = "") -> None: ...
+
+    yield app
+    app.close()
 
 
 def _recreate(server: str, name: str, template: str | None = None) -> None:

@@ -8,18 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
+from counted import calls, count_statements
 from running import Supervisor, enqueue, finished, sleepers, state, until
 
 Connection = psycopg.Connection[Any]
-
-
-def count_statements(connection: Connection) -> None:
-    """Have the server count what it is asked, or skip the test."""
-    try:
-        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-    except psycopg.errors.FeatureNotSupported:
-        pytest.skip("this PostgreSQL was built without pg_stat_statements")
 
 
 def test_a_job_of_a_transaction_that_was_open_before_is_found(
@@ -70,17 +62,9 @@ def test_an_idle_supervisor_is_silent(
     finished(connection, enqueue(connection, "noop"))
     until(lambda: sleepers(connection))
 
-    def calls() -> int:
-        row = connection.execute(
-            "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements"
-            " WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
-            "   AND query NOT LIKE '%pg_stat_statements%' AND query LIKE '%wsup.%'"
-        ).fetchone()
-        return int(row[0]) if row else 0
-
-    before = calls()
+    before = calls(connection)
     time.sleep(6)  # what is measured is that nothing happens
-    assert calls() - before <= 3
+    assert calls(connection) - before <= 3
 
 
 def test_nothing_is_asked_while_every_subworker_has_work(
@@ -95,12 +79,7 @@ def test_nothing_is_asked_while_every_subworker_has_work(
     until(lambda: sleepers(connection))
 
     def pulls() -> int:
-        row = connection.execute(
-            "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements"
-            " WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
-            "   AND query LIKE '%wsup.pull(%' AND query NOT LIKE '%pg_stat_statements%'"
-        ).fetchone()
-        return int(row[0]) if row else 0
+        return calls(connection, "%wsup.pull(%")
 
     before = pulls()
     assert before > 0
