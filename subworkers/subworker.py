@@ -18,14 +18,9 @@ from . import wire
 from .attempt import Attempts
 from .contract import RunnableApp
 from .memory import SharedMemory
-from .ring import Receiver, RingClosed, Sender
+from .ring import BELL_PAUSE, Receiver, RingClosed, Sender
 from .subworker_async import AsyncSide
 from .trust import ATTENTION, LONG_ENOUGH, STACKS, Trust
-
-#: Seconds that a result may lie in the ring before its bell, while more are on their way: half of
-#: what results wait for each other before a commit. (Behind a long job it would lie for longer; so
-#: the supervisor also looks by itself, some twenty times a second.)
-BELL_PAUSE = 0.005
 
 
 def run_subworker(app: RunnableApp, index: int, memory: SharedMemory, concurrency: int) -> int:

@@ -18,7 +18,7 @@ from .attempt import Attempts, Pair
 from .contract import RunnableApp
 from .descriptors import opening_high
 from .memory import SharedMemory
-from .ring import Receiver, Sender
+from .ring import BELL_PAUSE, Receiver, Sender
 from .trust import ATTENTION, LONG_ENOUGH, Trust, end_fork
 
 
@@ -59,6 +59,7 @@ class AsyncSide:
         """Work until told to stop; returns the exit status."""
         thread = threading.Thread(target=self._run_loop, name="wsup-async")
         thread.start()
+        rung = time.monotonic()
         while (job := self._sync_jobs.get()) is not None:
             if not self._trusted:
                 self._return([job])
@@ -69,10 +70,13 @@ class AsyncSide:
                 self._results.put(wire.encode(report), bell=False)
             self._board.clear(0)
             self._held.discard((job.claim, job.id))
-            is_long = time.monotonic() - began > LONG_ENOUGH
-            if breach := self._trust.after_sync(whole=is_long or self._sync_jobs.empty()):
+            ended = time.monotonic()
+            is_bell_due = self._sync_jobs.empty() or ended - rung > BELL_PAUSE
+            if breach := self._trust.after_sync(whole=is_bell_due or ended - began > LONG_ENOUGH):
                 self._distrust(job, breach)
-            self._results.ring_bell()
+            if is_bell_due or breach:
+                self._results.ring_bell()
+                rung = ended
         self._end_sync()
         thread.join()
         return self._status
