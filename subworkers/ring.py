@@ -26,10 +26,10 @@ FRAME = struct.Struct("<II")
 LARGEST_FRAME = 1 << 30
 #: Seconds between looks for space while waiting for it.
 SPACE_SECONDS = 0.05
-#: Seconds that a result may lie in the ring before its bell, while more are on their way: half of
-#: what results wait for each other before a commit. (Behind a long job it would lie for longer; so
+#: Seconds that a result may lie in the ring before its bell, while more are on their way: as long as
+#: results wait for each other before a commit. (Behind a long job it would lie for longer; so
 #: the supervisor also looks by itself, some twenty times a second.)
-BELL_PAUSE = 0.005
+BELL_PAUSE = 0.01
 #: Bytes before the data: the two counters and the closed flag, each on a cache line of its own.
 HEADER_BYTES = 4096
 _WRITTEN, _READ, _CLOSED = 0, 16, 32  # indices of 8-byte words

@@ -132,6 +132,7 @@ class Gather:
         if job in member.held_async:
             member.held_async.discard(job)
             return False
+        member.stuck = False
         return True
 
     def unknown(self, claim: int, job: int, attempt: int, task: str) -> None:

@@ -17,8 +17,8 @@ from ..subworkers.trust import ATTENTION, STACKS
 
 log = logging.getLogger("wsup.member")
 
-#: How much work a subworker is given ahead, in seconds: enough to hide the way there and back.
-AHEAD_SECONDS = 0.005
+#: How much work a subworker is given ahead, in seconds: so much that waking it up costs little.
+AHEAD_SECONDS = 0.05
 #: Jobs that a subworker is given ahead at most, however short they are.
 AHEAD_JOBS = 128
 #: Bytes of stacks that are shown of a subworker.
@@ -56,7 +56,8 @@ class Member:
         self.interrupted = False
         #: A job has left it in a state in which no other one should run.
         self.untrusted = False
-        self.recalled = False
+        #: It has been inside one sync job for long: nothing more is to wait behind that.
+        self.stuck = False
         #: What it was handed and has not reported on, by job, in the order of handing.
         self.held: dict[int, Row] = {}
         #: Those of them that are async: they don't wait for each other.
@@ -130,7 +131,7 @@ class Member:
         It is refilled at half, so that one message carries many jobs; a job that is long, or of
         unknown length, is given alone, so that none waits behind it while others are idle.
         """
-        if self.state is not State.READY:
+        if self.state is not State.READY or self.stuck:
             return 0
         mean = self.mean
         credit = 1 if mean is None else max(1, min(AHEAD_JOBS, int(AHEAD_SECONDS / (mean + 1e-9))))
@@ -154,7 +155,6 @@ class Member:
 
     def recall(self) -> None:
         """Ask for the jobs that it has not started, even while it is inside a task."""
-        self.recalled = True
         self._send(wire.encode(wire.Recall()))
         signal.pidfd_send_signal(self._pidfd, ATTENTION)
 

@@ -66,8 +66,6 @@ class Sleep:
 
         A statement under way is not cancelled, which would cost more than to wait for it.
         """
-        if not self._round % 2:
-            self.doubt()  # called while awake: the pull under way may have been too early for it
         self.stop()
         self._on_wake()
 

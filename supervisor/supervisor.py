@@ -264,7 +264,7 @@ class Supervisor:
         self.turns.said_asleep = True
 
     def _dry(self) -> None:
-        """The last pull brought less than was asked for."""
+        """The last pull brought less than was asked for, and nobody has called since it began."""
         self.turns.pulling = False
         self.sleep.begin()
 

@@ -17,6 +17,10 @@ log = logging.getLogger("wsup.turn")
 LINGER_SECONDS = 0.01
 #: Seconds between two looks at the jobs that fall due, while awake.
 PROMOTE_SECONDS = 0.1
+#: After a pull that brings more than so many jobs, the next one takes back the word that this
+#: supervisor sleeps. Below that, to be called costs less than to give the word again; above it,
+#: writers, who commit one after the other if they call, would hold each other up.
+FEW_JOBS = 4
 #: Due jobs that one turn makes ready at most.
 PROMOTE_JOBS = 1000
 
@@ -73,7 +77,10 @@ class Turns:
         self.pulling = False
         #: The database believes that this supervisor sleeps.
         self.said_asleep = False
-        self._pulls = 0
+        #: There may be jobs that came after the last pull had begun.
+        self._called = False
+        #: How many jobs the last pull since `go` has brought.
+        self._brought = 0
         #: Jobs have fallen due: the next turn makes them ready.
         self.promote_now = False
         #: Turns with results that went through.
@@ -103,9 +110,11 @@ class Turns:
             self._timer = asyncio.get_running_loop().call_later(max(0, pause), self._ring)
 
     def go(self) -> None:
-        """Pull from now on."""
-        self.pulling = True
-        self._pulls = 0
+        """Pull from now on. What was there when this was called is found, also amid a turn."""
+        self._called = True
+        if not self.pulling:
+            self.pulling = True
+            self._brought = 0
         # What fell due during the sleep has its own timer: the first pull needn't look for it.
         self._last_promote = time.monotonic()
         # Not considered first: what is pulled, if anything, will be thought about soon enough.
@@ -160,9 +169,9 @@ class Turns:
         if not (entries or wanted or promote) or not self._source.connected:
             self._gather.keep(entries)
             return self._source.connected
-        # The first pull after a sleep doesn't say so: often it is the only one before the next
-        # sleep, and being called needlessly costs less than saying it twice.
-        wake = wanted > 0 and self.said_asleep and self._pulls > 0
+        wake = wanted > 0 and self.said_asleep and self._brought > FEW_JOBS
+        if wanted:
+            self._called = False
         self.sending = entries
         began = time.monotonic()
         try:
@@ -228,7 +237,7 @@ class Turns:
         elif turn.rows:
             self._on_rows(turn.rows)
         if wanted:
-            self._pulls += 1
+            self._brought = len(turn.rows)
         if woke:
             self.said_asleep = False
         if promoted:
@@ -240,5 +249,5 @@ class Turns:
         for culprit in turn.culprits:
             log.error("job %d: its result can't be stored", culprit.job)
         self._on_settled(len(entries) - turn.refused, seconds)
-        if len(turn.rows) < wanted and self.pulling:
+        if len(turn.rows) < wanted and self.pulling and not self._called:
             self._on_dry()

@@ -67,13 +67,14 @@ class Watch:
             member.kill(f"it went on for {self.kill_grace:g} s: SIGKILL", overdue=stubborn)
 
     def _recall_stuck(self, member: Member, now: float) -> None:
-        """Jobs were taken for short ones, and now wait behind one that is not."""
-        if len(member.held) - len(member.held_async) <= 1:
-            member.recalled = False
-            return
+        """Jobs were taken for short ones, and now wait, or would, behind one that is not."""
+        held = len(member.held) - len(member.held_async)
         since = member.memory.board.sync_since()
-        if since is not None and now - since > STUCK_SECONDS and not member.recalled:
-            member.took([now - since])
+        if member.stuck or not held or since is None or now - since <= STUCK_SECONDS:
+            return
+        member.stuck = True  # until it reports the end of a job
+        member.took([now - since])
+        if held > 1:
             member.recall()
 
     def _release_surplus(self, now: float) -> None:

@@ -1,7 +1,7 @@
 """A backlog is drained: jobs a second, and what each of them costs.
 
-The backlog is there before the workers start. The first tenth of it is left out, so that nobody's
-start is measured; from then until the system itself says that nothing is left, rate and costs are
+The backlog is there before the workers start. The first of it are left out, so that nobody's start
+is measured; from then until the system itself says that nothing is left, rate and costs are
 of the jobs that began in between.
 """
 
@@ -28,8 +28,8 @@ LOOK_AGAIN = 0.005
 MIB = 1024 * 1024
 
 
-def measure(stage: Stage, task: str) -> dict[str, float]:
-    """Figures by name."""
+def measure(stage: Stage, task: str, lead: float = 0.1) -> dict[str, float]:
+    """Figures by name; `lead` is the share of the jobs that is left out."""
     position = value(stage.connection, "wal_position")
     filled = stage.client.ask("fill", task=task, first=0, count=stage.jobs)
     _commits, enqueue_wal = written_since(stage.connection, position)
@@ -37,7 +37,7 @@ def measure(stage: Stage, task: str) -> dict[str, float]:
     transactions = value(stage.connection, "transactions")
     with stage.workers() as workers:
         watch = Watch(stage, workers)
-        watch.until(stage.jobs // 10)
+        watch.until(round(lead * stage.jobs))
         meter = Meter(stage.connection, workers.pids, stage.bench.server_pids)
         counted, began = watch.not_begun(), time.monotonic()
         if not counted:
