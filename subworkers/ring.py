@@ -26,8 +26,8 @@ FRAME = struct.Struct("<II")
 LARGEST_FRAME = 1 << 30
 #: Seconds between looks for space while waiting for it.
 SPACE_SECONDS = 0.05
-#: Seconds that a result may lie in the ring before its bell, while more are on their way: as long as
-#: results wait for each other before a commit. (Behind a long job it would lie for longer; so
+#: Seconds that a result may lie in the ring before its bell, while more are on their way: as long
+#: as results wait for each other before a commit. (Behind a long job it would lie for longer; so
 #: the supervisor also looks by itself, some twenty times a second.)
 BELL_PAUSE = 0.01
 #: Bytes before the data: the two counters and the closed flag, each on a cache line of its own.
