@@ -65,10 +65,13 @@ class Stage(NamedTuple):
     def workers(self, processes: int | None = None) -> Workers:
         """As many as the settings say, or as are told, to be started by `with`."""
         settings = self.installed.system.settings_for(self.workload)
-        environment = _environment(self.bench, self.installed, self.workload, self.folder, WORKER)
         command = _command(self.installed, "work")
         log = self.folder / "workers.log"
-        return Workers(command, processes or settings.processes, environment, log)
+        return Workers(command, processes or settings.processes, self.environment(), log)
+
+    def environment(self) -> dict[str, str]:
+        """The workers'."""
+        return _environment(self.bench, self.installed, self.workload, self.folder, WORKER)
 
 
 @contextmanager

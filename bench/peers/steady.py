@@ -1,9 +1,10 @@
-"""A steady state: minutes at 70 % of the system's own no-op rate, window after window.
+"""A steady state: minutes at 70 % of the system's own rate, window after window.
 
 The workers first drain a backlog, for their rate. Then they are fed, in bulk, while somebody may
 hold the xmin horizon where it was at the start, so that no vacuum takes a dead row away: an
-analyst's read-only transaction, or a writer that has enqueued a job and not committed. The numbers
-of the jobs go round in a ring, so that a ledger of its size is enough for any number of them.
+analyst's read-only transaction, a writer that has enqueued a job and not committed, or a backup,
+which also holds a lock on every table. The numbers of the jobs go round in a ring, so that a ledger
+of its size is enough for any number of them.
 """
 
 from __future__ import annotations
@@ -67,12 +68,23 @@ def writer(stage: Stage, task: str) -> dict[str, float | list[float]]:
     return Steady(stage, task).measure("writer")
 
 
+def dump(stage: Stage, task: str) -> dict[str, float | list[float]]:
+    """A transaction holds it that has locked every table for reading, as pg_dump does."""
+    return Steady(stage, task).measure("dump")
+
+
+def retried(stage: Stage, task: str) -> dict[str, float | list[float]]:
+    """A reader holds it, and each job fails at its first attempt."""
+    return Steady(stage, task, attempts=2).measure("reader")
+
+
 class Steady:
     """One system under a constant load."""
 
-    def __init__(self, stage: Stage, task: str) -> None:
+    def __init__(self, stage: Stage, task: str, *, attempts: int = 1) -> None:
         self._stage = stage
         self._task = task
+        self._attempts = attempts
         self._ring = stage.jobs
         self._enqueued = 0
 
@@ -101,11 +113,11 @@ class Steady:
 
     @contextmanager
     def _pinned(self, pin: str) -> Iterator[None]:
-        if pin == "reader":
+        if pin in ("reader", "dump"):
             with psycopg.connect(self._stage.bench.server.dsn(DATABASE)) as connection:
                 connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
                 connection.read_only = True
-                connection.execute(statement("dead_rows"))
+                connection.execute(statement("dead_rows" if pin == "reader" else "lock_tables"))
                 yield
         elif pin == "writer":
             number = self._enqueued % self._ring
@@ -145,7 +157,8 @@ class Steady:
         )
 
     def _begun(self) -> int:
-        return sum(self._stage.ledger.runs.tolist())
+        """How many have begun their last attempt, were there no other ones under way."""
+        return sum(self._stage.ledger.runs.tolist()) // self._attempts
 
     def _pulls(self) -> tuple[float, int]:
         """Milliseconds and number of all pulls so far; none if they can't be told."""
@@ -169,11 +182,12 @@ class Steady:
         """Each number of the ring ran as often as it was enqueued. Raises JobsWrong."""
         rounds, rest = divmod(self._enqueued, self._ring)
         for number, runs in enumerate(self._stage.ledger.runs.tolist()):
-            if runs < (due := rounds + (number < rest)):
+            if runs < (due := (rounds + (number < rest)) * self._attempts):
                 raise JobsWrong(f"job {number:,} ran {runs:,} times of {due:,}")
         check = {"task": self._task, "count": self._enqueued, "ring": self._ring}
         found = self._stage.client.ask("check", **check)
-        if (found["done"], found["failed"], found["left"]) != (self._enqueued, 0, 0):
+        failed = self._enqueued * (self._attempts - 1)
+        if (found["done"], found["failed"], found["left"]) != (self._enqueued, failed, 0):
             raise JobsWrong(f"of {self._enqueued:,} jobs it says: {found}")
         keeps = self._stage.installed.system.keeps_results
         if keeps and found["results"] != self._enqueued:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import drain, enqueue, latency, obstacles, scale, sleeps, steady
+from . import drain, enqueue, idle, latency, memory, obstacles, scale, sleeps, steady
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,11 +53,17 @@ def _waiting(
     return Workload(title, "noop", jobs, measure, figure, "ms", False, ",.2f", columns)
 
 
-def _steady(title: str, measure: Callable[[Stage, str], Found]) -> Workload:
+def _steady(
+    title: str,
+    measure: Callable[[Stage, str], Found],
+    task: str = "noop",
+    systems: tuple[str, ...] = (),
+) -> Workload:
     title = f"10 minutes at 70 % of its own rate: {title}"
     return Workload(
-        title, "noop", 1_000_000, measure, "rate", "jobs/s", True, ",.0f", LASTING, long=True
-    )
+        title, task, 1_000_000, measure, "rate", "jobs/s", True, ",.0f", LASTING, long=True,
+        systems=systems,
+    )  # fmt: skip
 
 
 def _obstructed(title: str, beside: int, measure: Callable[[Stage, str], Found]) -> Workload:
@@ -109,6 +115,16 @@ LASTING = (
     ("backlog at the end", "backlog", ",.0f"),
     ("dead rows at the end", "dead", ",.0f"),
 )
+ALONE = (
+    ("workers, CPU ms a minute", "worker_ms", ",.1f"),
+    ("servers, CPU ms a minute", "server_ms", ",.1f"),
+    DRAINED[-1],
+)
+FORKED = (
+    ("with the template", "template", ".2f"),
+    ("subworkers, MiB", "forked", ",.1f"),
+    ("one interpreter, MiB", "one", ",.1f"),
+)
 OBSTRUCTED = (("without", "without", ",.0f"), ("with / without", "kept", ".2f"))
 
 WORKLOADS = {
@@ -126,12 +142,24 @@ WORKLOADS = {
     "long": _steady("nobody pins the horizon", steady.plain),
     "long-reader": _steady("a reader pins the horizon", steady.reader),
     "long-writer": _steady("an idle writer pins the horizon", steady.writer),
+    "long-dump": _steady("a backup has locked every table", steady.dump),
+    "long-retried": _steady(
+        "a reader pins the horizon, and each job is tried twice", steady.retried, "flaky", ("wsup",)
+    ),
     "deep": _obstructed("1,000,000 more jobs ready", 1_000_000, obstacles.deep),
     "tomorrow": _obstructed(
         "100,000 jobs for tomorrow, of a higher priority", 100_000, obstacles.tomorrow
+    ),
+    "idle": Workload(
+        "Nothing to do", "noop", 200, idle.measure, "statements", "statements a minute",
+        False, ",.1f", ALONE, long=True,
+    ),
+    "memory": Workload(
+        "8 idle subworkers with numpy, by one interpreter", "noop", 200, memory.measure,
+        "rate", "x PSS", False, ".2f", FORKED, long=True, systems=("wsup",),
     ),
     "scale0": _scaled(0),
     "scale5": _scaled(5),
     "scale50": _scaled(50),
     "scale500": _scaled(500),
-}
+}  # fmt: skip

@@ -41,6 +41,18 @@ def noop(number: int) -> int:
     return number
 
 
+class Flaked(Exception):
+    """Try it again."""
+
+
+def flaky(number: int) -> int:
+    """Nothing, but at its first attempt, and at the third …"""
+    begin(number)
+    if _ledger[0].runs[number] % 2:
+        raise Flaked
+    return number
+
+
 def large(number: int, text: str) -> str:
     """10 KB go in, and come out."""
     begin(number)
@@ -139,6 +151,7 @@ def _text(number: int) -> str:
 
 BODIES: Final = {
     "noop": Task(noop, _number, int),
+    "flaky": Task(flaky, _number, int),
     "large": Task(large, lambda n: {"number": n, "text": _text(n)}, _text),
     "cpu": Task(cpu, _number, int),
     "nap": Task(nap, _number, int),

@@ -1,3 +1,3 @@
-SELECT (SELECT count(*) FROM wsup.outcome WHERE state = 'succeeded' AND attempt = 1),
+SELECT (SELECT count(*) FROM wsup.outcome WHERE state = 'succeeded'),
        (SELECT count(*) FROM wsup.failure),
        (SELECT count(*) FROM wsup.job) - (SELECT count(*) FROM wsup.outcome)

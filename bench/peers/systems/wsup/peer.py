@@ -1,5 +1,6 @@
 """wsup, as any other peer: installed in a venv of its own, run by its command."""
 
+import importlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,8 +11,14 @@ from bench_peer import BODIES, DSN, FOLDER, SETTINGS, Args, Counts, Peer, run
 
 from wsup import App
 
+if imported := SETTINGS.get("imports"):
+    importlib.import_module(imported)
+
 app = App(database=DSN)
-tasks = {name: app.task(name=name)(task.body) for name, task in BODIES.items()}
+tasks = {
+    name: app.task(name=name, retries=int(name == "flaky"), backoff=0)(task.body)
+    for name, task in BODIES.items()
+}
 
 
 class Wsup(Peer):
