@@ -56,7 +56,7 @@ bench-model: $(STAMP) ## The law of throughput, fitted to the scale-out of bench
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m bench.model $(ARGS)
 
-bench-floor: $(STAMP) ## wsup against PostgreSQL's own speed, in one run (docs/benchmarks.md)
+bench-floor: $(STAMP) ## wsup against PostgreSQL's own speed, in one run (docs/floor.md)
 	$(BIN)/python -m bench
 
 bench-reload: $(STAMP) ## 20 reloads during a run at full speed (docs/reliability.md)

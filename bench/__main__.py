@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
         "--jobs", type=at_least(1000), help="jobs in a floor run and a backlog (150,000)"
     )
     parser.add_argument("--quick", action="store_true", help="one small round: does it all work?")
-    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md anew")
+    parser.add_argument("--write", action="store_true", help="write docs/floor.md anew")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""A run as text on the terminal, and as docs/benchmarks.md."""
+"""A run as text on the terminal, and as docs/floor.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .figures import Figures
     from .plan import Plan
 
-PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+PAGE = Path(__file__).parents[1] / "docs" / "floor.md"
 READING = Path(__file__).with_name("reading.md")
 
 
@@ -50,11 +50,11 @@ def verdict(run: Run) -> str:
 
 
 def page(run: Run) -> str:
-    """docs/benchmarks.md: made by --write, never by hand."""
+    """docs/floor.md: made by --write, never by hand."""
     about = "\n".join(f"| {name} | {value} |" for name, value in _about(run))
     return "\n\n".join(
         [
-            "# Benchmarks",
+            "# wsup beside the speed of PostgreSQL",
             f"Written by `{run.command}`; don't edit. `make bench-floor` measures without writing.",
             tables.as_markdown(tables.bars(run.figures)),
             verdict(run),

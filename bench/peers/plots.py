@@ -25,7 +25,7 @@ HEIGHT_OF_COURSE = 3.2
 
 def name(workload: str) -> str:
     """The file, in docs/."""
-    return f"peers-{workload}.svg"
+    return f"benchmarks-{workload}.svg"
 
 
 def draw(results: Results, workload: str, folder: Path) -> str:

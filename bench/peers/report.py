@@ -1,4 +1,4 @@
-"""A run as text on the terminal, and as docs/peers.md with its plots."""
+"""A run as text on the terminal, and as docs/benchmarks.md with its plots."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..tables import as_markdown, as_text
-from . import bars, plots, tables
+from . import bars, plots, readme, tables
 from .results import read
 from .workloads import WORKLOADS
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parents[2] / "docs"
 #: The pages with their raw results: of `make bench`, and of `make bench-long`.
-SHORT, LONG = "peers", "peers-long"
+SHORT, LONG = "benchmarks", "benchmarks-long"
+README = "README.md"
 READING = Path(__file__).with_name("reading.md")
 
 
@@ -38,6 +39,9 @@ def write(file: Path, docs: Path = DOCS) -> list[str]:
     page_file.write_text(page(results, docs) + "\n")
     if file != raw:
         shutil.copyfile(file, raw)
+    if _stem(results) == SHORT:
+        readme.update(docs.parent / README, results)
+        drawn.append(README)
     return [page_file.name, raw.name, *drawn]
 
 

@@ -9,7 +9,7 @@ from rooted import import_from_root
 import_from_root("bench")
 
 from bench.errors import BenchError  # noqa: E402
-from bench.peers import plan, plots, redis, report, results, sleeps, system  # noqa: E402
+from bench.peers import plan, plots, readme, redis, report, results, sleeps, system  # noqa: E402
 from bench.peers.install import Installed  # noqa: E402
 from bench.peers.results import About, Measured  # noqa: E402
 
@@ -109,13 +109,26 @@ def test_the_page_has_medians_ranges_ratios_and_reasons(raw: Path) -> None:
     assert "200" in report.text(results.read(raw))
 
 
+def test_the_table_of_the_readme_has_the_medians_and_is_put_in_its_place(
+    raw: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "README.md"
+    file.write_text(f"before\n{readme.BEGIN}old\n{readme.END}after\n")
+    for _ in range(2):
+        readme.update(file, results.read(raw))
+    lines = file.read_text().splitlines()
+    assert (lines[0], lines[-1]) == ("before", "after")
+    assert "| wsup | 200 |  |  |  |  |  | yes |  |" in lines
+    assert "old" not in lines
+
+
 def test_plots_are_the_same_for_the_same_results(raw: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     plots.draw(results.read(raw), "noop", tmp_path)
-    first = (tmp_path / "peers-noop.svg").read_bytes()
+    first = (tmp_path / "benchmarks-noop.svg").read_bytes()
     plots.draw(results.read(raw), "noop", tmp_path)
     assert b"<svg" in first
-    assert (tmp_path / "peers-noop.svg").read_bytes() == first
+    assert (tmp_path / "benchmarks-noop.svg").read_bytes() == first
 
 
 def test_a_course_is_drawn_as_a_line(tmp_path: Path) -> None:
@@ -123,9 +136,9 @@ def test_a_course_is_drawn_as_a_line(tmp_path: Path) -> None:
     one = measured("wsup", 1, 5.0)
     course = msgspec.structs.replace(one, workload="long", series={"rates": [5.0, 6.0, 4.0]})
     run = results.Results(About("command", "date", [], {}, {}), [course])
-    assert plots.draw(run, "long", tmp_path) == "peers-long.svg"
-    assert "windows" in (tmp_path / "peers-long.svg").read_text()
-    assert "peers-long.jsonl" in report.page(run, tmp_path)
+    assert plots.draw(run, "long", tmp_path) == "benchmarks-long.svg"
+    assert "windows" in (tmp_path / "benchmarks-long.svg").read_text()
+    assert "benchmarks-long.jsonl" in report.page(run, tmp_path)
 
 
 def test_places_are_filled_as_long_as_somebody_sleeps_there() -> None:
