@@ -113,7 +113,7 @@ def test_the_table_of_the_readme_has_the_medians_and_is_put_in_its_place(
     raw: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "README.md"
-    file.write_text(f"before\n{readme.BEGIN}old\n{readme.END}after\n")
+    file.write_text(f"before\n{readme.BEGIN}old\n{readme.END}\nafter\n")
     for _ in range(2):
         readme.update(file, results.read(raw))
     lines = file.read_text().splitlines()
