@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 
@@ -41,6 +42,8 @@ class AsyncSide:
         #: Jobs for the main thread; None ends it.
         self._sync_jobs: SimpleQueue[wire.Job | None] = SimpleQueue()
         self._places = list(range(concurrency, 0, -1))
+        #: Async jobs for which there is no place yet.
+        self._async_jobs: deque[wire.Job] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         #: What has not been reported on.
         self._held: set[Pair] = set()
@@ -155,19 +158,27 @@ class AsyncSide:
         if not self._attempts.is_async(job):
             self._sync_jobs.put(job)
             return
-        task = asyncio.get_running_loop().create_task(self._run(job))
+        if self._places:
+            self._start(job, self._places.pop())
+        else:
+            self._async_jobs.append(job)
+
+    def _start(self, job: wire.Job, place: int) -> None:
+        task = asyncio.get_running_loop().create_task(self._run(job, place))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, job: wire.Job) -> None:
-        place = self._places.pop()
+    async def _run(self, job: wire.Job, place: int) -> None:
         report = await self._attempts.run_async(job, place)
         self._send(report, bell=False)
         self._board.clear(place)
         self._held.discard((job.claim, job.id))
-        self._places.append(place)
         if breach := self._trust.after_async():
             self._distrust(job, breach)
+        if self._async_jobs and self._trusted:
+            self._start(self._async_jobs.popleft(), place)
+        else:
+            self._places.append(place)
         if not self._bell_is_due:  # one bell for all that ends in this turn of the loop
             self._bell_is_due = True
             asyncio.get_running_loop().call_soon(self._ring)
@@ -194,6 +205,12 @@ class AsyncSide:
         """Cancel a job that runs in one of the threads, or waits for one; others have ended."""
         if pair not in self._held or self._attempts.strike_async(pair):
             return
+        for job in self._async_jobs:
+            if (job.claim, job.id) == pair:
+                self._async_jobs.remove(job)
+                self._held.discard(pair)
+                self._send(wire.dropped(job))
+                return
         self._attempts.asked.add(pair)
         for job in self._take_waiting():
             if (job.claim, job.id) == pair:
@@ -219,7 +236,8 @@ class AsyncSide:
             return jobs
 
     def _give_back(self) -> None:
-        self._return(self._take_waiting())
+        self._return([*self._take_waiting(), *self._async_jobs])
+        self._async_jobs.clear()
         if self._stopped.is_set():
             self._sync_jobs.put(None)
 

@@ -74,6 +74,8 @@ class Gather:
             claim, job, attempt = report.claim, report.job, report.attempt
             if self._release(member, job):
                 took.append(report.seconds)
+            else:
+                member.took_async(report.seconds)
             result = report.result
             if result is not None:
                 self.finished_bytes += len(result)
@@ -106,8 +108,11 @@ class Gather:
         if isinstance(report, wire.Snoozed):
             self._add(Back(report.claim, report.job, report.attempt, report.delay))
             return
-        if is_sync and report.seconds:  # one that was cancelled unstarted says nothing
-            took.append(report.seconds)
+        if report.seconds:  # one that was cancelled unstarted says nothing
+            if is_sync:
+                took.append(report.seconds)
+            else:
+                member.took_async(report.seconds)
         if isinstance(report, wire.Cancelled):
             self.finished.append(
                 Over(

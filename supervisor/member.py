@@ -19,6 +19,8 @@ log = logging.getLogger("wsup.member")
 
 #: How much work a subworker is given ahead, in seconds: so much that waking it up costs little.
 AHEAD_SECONDS = 0.05
+#: The same of async jobs, which it starts as others end: so little that none has to wait for long.
+AHEAD_ASYNC_SECONDS = 0.01
 #: Jobs that a subworker is given ahead at most, however short they are.
 AHEAD_JOBS = 128
 #: Bytes of stacks that are shown of a subworker.
@@ -64,6 +66,7 @@ class Member:
         self.held_async: set[int] = set()
         #: Mean seconds of a sync job; None until one was seen.
         self.mean: float | None = None
+        self.mean_async: float | None = None
         self.receiver = Receiver(memory.results)
         self._sender = Sender(memory.jobs)
         self._pidfd = -1
@@ -139,8 +142,17 @@ class Member:
         return credit - has if has * 2 <= credit else 0
 
     def room_async(self, concurrency: int) -> int:
-        """How many more async jobs it can run at once."""
-        return concurrency - len(self.held_async) if self.state is State.READY else 0
+        """How many more async jobs it should be given now: those that it can run at once, and as
+        many as will soon be able to start; refilled at half of these."""
+        if self.state is not State.READY:
+            return 0
+        ahead = 0
+        if self.mean_async is not None:
+            ahead = min(
+                concurrency, int(concurrency * AHEAD_ASYNC_SECONDS / (self.mean_async + 1e-9))
+            )
+        has = len(self.held_async)
+        return concurrency + ahead - has if has <= concurrency + ahead // 2 else 0
 
     def hand(self, rows: list[Row], *, is_async: bool) -> None:
         """Give it jobs to run. They are its own until it reports on them, or dies.
@@ -184,6 +196,11 @@ class Member:
         """Learn from how long its sync jobs took."""
         for value in seconds:
             self.mean = value if self.mean is None else self.mean + _SMOOTHING * (value - self.mean)
+
+    def took_async(self, seconds: float) -> None:
+        """Learn from how long an async job took."""
+        mean = self.mean_async
+        self.mean_async = seconds if mean is None else mean + _SMOOTHING * (seconds - mean)
 
     def ring_bell(self) -> None:
         """Tell it that it has been handed jobs. Rung once everybody has got theirs: who wakes up
