@@ -46,6 +46,8 @@ class Beat:
     dead_rows: list[int]
     #: There are requests to cancel jobs, of this supervisor or others.
     cancelling: bool
+    #: Seconds since 1970, by the server's clock.
+    server_time: float
 
 
 @dataclass(frozen=True)

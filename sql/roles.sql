@@ -41,6 +41,8 @@ GRANT SELECT ON wsup.migration TO wsup_enqueue, wsup_run, wsup_status, wsup_read
 GRANT SELECT (id), INSERT (id, run_at, priority, queue, task, args, options) ON wsup.job
    TO wsup_enqueue;
 GRANT USAGE ON SEQUENCE wsup.job_id TO wsup_enqueue;
+-- Jobs with a unique key are compared with others, and may take their place.
+GRANT EXECUTE ON FUNCTION wsup.enqueue_once TO wsup_enqueue;
 
 -- run: takes jobs, and says what became of them. A request is never changed, an outcome neither.
 GRANT SELECT ON wsup.job, wsup.lane_turn TO wsup_run;

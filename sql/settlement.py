@@ -7,7 +7,7 @@ import psycopg
 
 from .arrays import PackedArray, bigints, booleans, reals, smallints, texts
 
-SUCCEEDED, FAILED, CANCELLED = 1, 2, 3
+SUCCEEDED, FAILED, CANCELLED, EXPIRED = 1, 2, 3, 4
 
 
 class Over(NamedTuple):
@@ -21,7 +21,7 @@ class Over(NamedTuple):
     subworker: int
     #: JSON; None for null.
     result: bytes | None = None
-    #: Of a cancellation.
+    #: Of a cancellation, or an expiry.
     reason: str | None = None
 
 

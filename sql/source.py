@@ -170,6 +170,10 @@ class PostgresSource:
     async def beat(self, **columns: object) -> Beat:
         return Beat(*await self._session.row("beat", {"supervisor": self.supervisor, **columns}))
 
+    async def server_time(self) -> float:
+        """Seconds since 1970, by the server's clock."""
+        return float((await self._session.row("server_time", []))[0])
+
     async def sleep(self, queues: Sequence[str], look_every: float) -> None:
         """Ask to be notified of new jobs in `queues`, and of those due within `look_every` s."""
         await self._session.row(

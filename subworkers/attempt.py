@@ -12,6 +12,7 @@ from . import wire
 from .board import SYNC_PLACE, Board
 from .context import CURRENT, LONGEST_WAIT, CancelRequested, CurrentJob
 from .contract import RunnableApp, RunnableTask
+from .limits import NO_LIMITS, Limits, limits
 from .trust import end_fork
 from .verdict import cancelled, judge
 
@@ -41,6 +42,8 @@ class Attempts:
         #: True only while a sync task's own code runs in the main thread, and may be interrupted.
         self.in_task = False
         self._pid = os.getpid()
+        #: What is said of the sync task that runs when its time is over.
+        self._late = ""
         #: The claim and job that the main thread runs.
         self.current: Pair | None = None
         #: What is to be cancelled as soon as may be, and what was: it is told once a request.
@@ -102,10 +105,12 @@ class Attempts:
         task = self._tasks.get(job.task)
         if task is None:
             return wire.Unknown(job.claim, job.id, job.attempt, job.task)
-        started, options = time.monotonic(), wire.job_options(None)
+        started, options, bounds = time.monotonic(), wire.job_options(None), NO_LIMITS
         try:
-            options = wire.job_options(job.options)
-            timeout = _limit(options, task)
+            if job.options:
+                options = wire.job_options(job.options)
+                bounds = limits(options, task)
+            timeout, self._late = self._time(job, options, task, bounds)
             started = self._board.start(SYNC_PLACE, job.id, job.attempt, timeout)
             current = self._current(job, options, timeout and started + timeout)
             # A context of its own: what a job sets in context variables ends with it.
@@ -118,9 +123,22 @@ class Attempts:
             seconds = time.monotonic() - started
             if self._is_cancelled(job):
                 return cancelled(job, error, seconds)
-            return judge(job, task, options, error, seconds)
+            now = self._board.server_time()
+            return judge(job, task, options, error, seconds, bounds, now)
         self._own_process(None)
         return wire.Succeeded(job.claim, job.id, job.attempt, time.monotonic() - started, encoded)
+
+    def _time(
+        self, job: wire.Job, options: wire.JobOptions, task: RunnableTask, bounds: Limits
+    ) -> tuple[float | None, str]:
+        """Seconds that the attempt may take, and what is said when they are over. Raises Expired,
+        DeadlinePassed if they are over by now."""
+        timeout = options.timeout or task.timeout
+        if bounds is not NO_LIMITS:
+            left = bounds.seconds_left(job.attempt, self._board.server_time())
+            if left is not None and (timeout is None or left < timeout):
+                return min(left, LONGEST_WAIT), f"the deadline, {bounds.last_moment}, was reached"
+        return timeout and min(timeout, LONGEST_WAIT), "the time-out was reached"
 
     def _current(
         self, job: wire.Job, options: wire.JobOptions, deadline: float | None
@@ -163,7 +181,7 @@ class Attempts:
     def _interrupt(self, _signum: int, _frame: object) -> None:
         # The alarm may go off just after the task has returned: then it has made it in time.
         if self.in_task:
-            raise TimedOut("the time-out was reached")
+            raise TimedOut(self._late)
 
     # async ----------------------------------------------------------------------------------------
 
@@ -175,21 +193,24 @@ class Attempts:
 
     async def _run_async(self, job: wire.Job, place: int) -> wire.Report:
         task = self._tasks[job.task]
-        started, options = time.monotonic(), wire.job_options(None)
+        started, options, bounds = time.monotonic(), wire.job_options(None), NO_LIMITS
         try:
-            options = wire.job_options(job.options)
-            timeout = _limit(options, task)
+            if job.options:
+                options = wire.job_options(job.options)
+                bounds = limits(options, task)
+            timeout, late = self._time(job, options, task, bounds)
             started = self._board.start(place, job.id, job.attempt, timeout)
             end = timeout and started + timeout
             CURRENT.set(self._current(job, options, end))
-            result = await self._call_async(task, job, timeout)
+            result = await self._call_async(task, job, timeout, late)
             encoded = _encoded(task, result)
         except BaseException as error:
             self._own_process(error)
             seconds = time.monotonic() - started
             if self._is_cancelled(job):
                 return cancelled(job, error, seconds)
-            return judge(job, task, options, error, seconds)
+            now = self._board.server_time()
+            return judge(job, task, options, error, seconds, bounds, now)
         self._own_process(None)
         return wire.Succeeded(job.claim, job.id, job.attempt, time.monotonic() - started, encoded)
 
@@ -198,6 +219,7 @@ class Attempts:
         task: RunnableTask,
         job: wire.Job,
         timeout: float | None,  # noqa: ASYNC109
+        late: str,
     ) -> Any:
         pair = job.claim, job.id
         if pair in self.asked:
@@ -210,7 +232,7 @@ class Attempts:
                 return await task.call(job.args)
         except TimeoutError as error:
             if limit.expired():
-                raise TimedOut("the time-out was reached") from error
+                raise TimedOut(late) from error
             raise
         finally:
             self._awaited.pop(pair, None)
@@ -218,12 +240,6 @@ class Attempts:
 
 class ResultTooLarge(Exception):
     """The result is larger than can be stored."""
-
-
-def _limit(options: wire.JobOptions, task: RunnableTask) -> float | None:
-    """Seconds that the attempt may take."""
-    timeout = options.timeout or task.timeout
-    return None if timeout is None else min(timeout, LONGEST_WAIT)
 
 
 def _encoded(task: RunnableTask, result: Any) -> bytes | None:

@@ -1,7 +1,8 @@
 """A notice board in shared memory on which a subworker writes what it is running.
 
 Read by the supervisor to show it, to time it, and, once the subworker is dead, to tell the job that
-died with it from those that it had not started.
+died with it from those that it had not started. On its last line the supervisor writes what the
+server's clock says, for jobs that have a time until which they may start or go on.
 """
 
 import time
@@ -10,6 +11,8 @@ from typing import NamedTuple
 #: 8-byte words of a place: job (0: free), attempt, started, deadline (0: none); times in ns on
 #: CLOCK_MONOTONIC.
 PLACE_WORDS = 4
+#: At the end: by how much the server's clock is ahead of ours in ns (0: unknown), and nothing.
+CLOCK_WORDS = PLACE_WORDS
 #: The place of the one sync job; async jobs have the places after it.
 SYNC_PLACE = 0
 
@@ -25,13 +28,13 @@ class Running(NamedTuple):
 
 def board_bytes(places: int) -> int:
     """Bytes that a board with so many places takes, in whole pages."""
-    return -(-places * PLACE_WORDS * 8 // 4096) * 4096
+    return -(-(places * PLACE_WORDS + CLOCK_WORDS) * 8 // 4096) * 4096
 
 
 class Board:
     def __init__(self, memory: memoryview) -> None:
         self._words = memory.cast("Q")
-        self._places = len(self._words) // PLACE_WORDS
+        self._clock = len(self._words) - CLOCK_WORDS
 
     def start(self, place: int, job: int, attempt: int, timeout: float | None) -> float:
         """Say that `job` starts now; returns the time on `time.monotonic()`.
@@ -54,7 +57,7 @@ class Board:
         """What runs now."""
         words = self._words
         found = []
-        for at in range(0, self._places * PLACE_WORDS, PLACE_WORDS):
+        for at in range(0, self._clock, PLACE_WORDS):
             job = words[at]
             if job:
                 deadline = words[at + 3]
@@ -68,3 +71,14 @@ class Board:
     def sync_since(self) -> float | None:
         """Since when the sync job has been running; None if there is none."""
         return self._words[2] / 1e9 if self._words[SYNC_PLACE] else None
+
+    # the server's clock -------------------------------------------------------------------------
+
+    def set_clock(self, ahead: int) -> None:
+        """Its seconds since 1970 are those of `time.monotonic()` and so many nanoseconds."""
+        self._words[self._clock] = ahead
+
+    def server_time(self) -> float | None:
+        """What the server's clock says, in seconds since 1970; None if that is not known."""
+        ahead = self._words[self._clock]
+        return (time.monotonic_ns() + ahead) / 1e9 if ahead else None

@@ -23,6 +23,14 @@ class RunnableTask(Protocol):
     def timeout(self) -> float | None:
         """Seconds that an attempt may take."""
 
+    @property
+    def expires(self) -> float | None:
+        """Seconds after its tick until which a schedule's job may start …"""
+
+    @property
+    def deadline(self) -> float | None:
+        """… and go on."""
+
     def prepare(self) -> None:
         """Resolve the signature now, before the fork. Raises an error naming the task."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from . import wire
 from .context import LONGEST_WAIT, Cancel, CancelRequested, Retry, Snooze, wait_seconds
 from .contract import RunnableTask
+from .limits import DeadlinePassed, Expired, Limits
 from .load import OUR_FILES
 
 #: Characters kept of an error's message and traceback; a failure must not fill the database.
@@ -22,8 +23,11 @@ def judge(
     options: wire.JobOptions,
     error: BaseException,
     seconds: float,
+    limits: Limits,
+    now: float | None,
 ) -> wire.Report:
-    """What becomes of a job whose task raised `error`, whose class may be anybody's."""
+    """What becomes of a job whose task raised `error`, whose class may be anybody's; `now` by the
+    server's clock."""
     try:
         if verdict := _verdict(job, error, seconds):
             return verdict
@@ -34,9 +38,13 @@ def judge(
     except BaseException as worse:
         error, given, is_retry = worse, None, False
     retries = task.retries if options.retries is None else options.retries
-    after = None
-    if job.attempt <= retries:
+    is_late = isinstance(error, DeadlinePassed)
+    is_quiet = is_retry or is_late
+    after, forbidden = None, ""
+    if job.attempt <= retries and not is_late:
         after = min(task.backoff_seconds(job.attempt), LONGEST_WAIT) if given is None else given
+        if forbidden := limits.forbids_retry(after, now):
+            after = None
     return wire.Failed(
         job.claim,
         job.id,
@@ -44,8 +52,8 @@ def judge(
         seconds,
         after,
         _text(lambda: _class_name(error), NAME_CHARS),
-        _text(lambda: str(error), MESSAGE_CHARS),
-        None if is_retry else _text(lambda: _traceback(error), TRACEBACK_CHARS),
+        _text(lambda: str(error), MESSAGE_CHARS) + forbidden,
+        None if is_quiet else _text(lambda: _traceback(error), TRACEBACK_CHARS),
     )
 
 
@@ -59,7 +67,9 @@ def cancelled(job: wire.Job, error: BaseException, seconds: float) -> wire.Repor
 
 
 def _verdict(job: wire.Job, error: BaseException, seconds: float) -> wire.Report | None:
-    """What the task itself has decided, if it has."""
+    """What the task itself has decided, if it has, or its start."""
+    if isinstance(error, Expired):
+        return wire.Expired(job.claim, job.id, job.attempt, str(error))
     if isinstance(error, Snooze):
         return wire.Snoozed(job.claim, job.id, job.attempt, wait_seconds(error.seconds, "seconds"))
     if isinstance(error, Cancel):

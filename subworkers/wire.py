@@ -41,6 +41,10 @@ class JobOptions(msgspec.Struct, frozen=True):
     timeout: Annotated[float, msgspec.Meta(gt=0)] | None = None
     #: Which tick of its schedule the job is for.
     scheduled_for: datetime | None = None
+    #: Not started by then, it never is; by the server's clock, as what follows.
+    expires_at: datetime | None = None
+    #: What goes on then is ended, and nothing is tried again.
+    deadline: datetime | None = None
 
 
 class Run(Message, tag=1):
@@ -142,7 +146,27 @@ class Untrusted(Message, tag=18):
     reason: str
 
 
-Report = Ready | Succeeded | Failed | Snoozed | Cancelled | Unknown | Returned | Unfit | Untrusted
+class Expired(Message, tag=19):
+    """It was not started in time, and is not to be."""
+
+    claim: int
+    job: int
+    attempt: int
+    reason: str
+
+
+Report = (
+    Ready
+    | Succeeded
+    | Failed
+    | Snoozed
+    | Cancelled
+    | Unknown
+    | Returned
+    | Unfit
+    | Untrusted
+    | Expired
+)
 
 
 # supervisor <-> template ------------------------------------------------------------------------

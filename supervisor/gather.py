@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence, Set
 import msgspec
 
 from ..sql.answers import Row
-from ..sql.settlement import CANCELLED, SUCCEEDED, Back, Entry, Failure, Over, size
+from ..sql.settlement import CANCELLED, EXPIRED, SUCCEEDED, Back, Entry, Failure, Over, size
 from ..subworkers import wire
+from ..subworkers.limits import NO_LIMITS, limits
 from ..subworkers.ring import RingDamaged
 from .member import Member
 
@@ -98,7 +99,7 @@ class Gather:
     def _take_other(
         self,
         member: Member,
-        report: wire.Failed | wire.Snoozed | wire.Cancelled | wire.Unknown,
+        report: wire.Failed | wire.Snoozed | wire.Cancelled | wire.Unknown | wire.Expired,
         took: list[float],
     ) -> None:
         is_sync = self._release(member, report.job)
@@ -107,6 +108,14 @@ class Gather:
             return
         if isinstance(report, wire.Snoozed):
             self._add(Back(report.claim, report.job, report.attempt, report.delay))
+            return
+        if isinstance(report, wire.Expired):
+            self.finished.append(
+                Over(
+                    report.claim, report.job, report.attempt, EXPIRED, 0.0,
+                    member.index, None, report.reason,
+                )
+            )  # fmt: skip
             return
         if report.seconds:  # one that was cancelled unstarted says nothing
             if is_sync:
@@ -219,8 +228,10 @@ class Gather:
 
     def _death(self, row: Row, member: Member, end: str, task: wire.TaskInfo | None) -> Failure:
         claim, job, attempt = row[:3]
+        bounds = NO_LIMITS
         try:
-            own = wire.job_options(row[6]).retries
+            options = wire.job_options(row[6])
+            own, bounds = options.retries, limits(options)
         except msgspec.DecodeError:
             own = 0
         retries = own if own is not None else task.retries if task else 0
@@ -231,4 +242,8 @@ class Gather:
         kind, message = "SubworkerDied", f"subworker died: {end}"
         if job in member.overdue:
             kind, message = "TimedOut", member.doomed
+        if after is not None and (
+            forbidden := bounds.forbids_retry(after, member.memory.board.server_time())
+        ):
+            after, message = None, message + forbidden
         return Failure(claim, job, attempt, member.index, kind, message, None, 0.0, after)

@@ -69,6 +69,8 @@ class Link:
             if first is None:
                 await self._compare(after_loss=True)
                 self._compare_in = 1 - COMPARE_AFTER_LOSS
+            asked = time.monotonic()  # it may be another server
+            supervisor.clock.tell(await source.server_time(), asked, time.monotonic())
         self._connected_at = time.monotonic()
         supervisor.sure_again(asked_at)
 

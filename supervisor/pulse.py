@@ -123,6 +123,7 @@ class Pulse:
         asked_at = supervisor.lapse.count
         try:
             beat = await self._beat(tell=tell)
+            supervisor.clock.tell(beat.server_time, now, time.monotonic())
             self._told = busy
             self._beaten_asleep = asleep
             if act:

@@ -14,6 +14,7 @@ from ..sql.source import PostgresSource
 from ..subworkers.wire import Load, Untrusted
 from .backlog import Backlog
 from .cancelling import Cancelling
+from .clock import ServerClock
 from .gather import Gather
 from .lanes import Lanes
 from .lapse import Lapse
@@ -48,15 +49,16 @@ class Supervisor:
         limit = min(settings.statement_timeout, settings.lease / 2)
         self.listener = Listener(listen, self._hear, self._lost, statement_seconds=limit)
         self.source = PostgresSource(dsn, listener=self.listener, statement_seconds=limit)
+        self.pool = Pool(on_report=self._report, on_death=self._died, on_change=self._changed)
+        self.clock = ServerClock(lambda: self.pool.members)
         self.gather = Gather(
             on_finished=self._finished,
             on_ready=self._ready,
-            on_unfit=self._unfit,
+            on_unfit=self.pool.unfit,
             on_returned=self._returned,
             on_untrusted=self._untrusted,
         )
         self.backlog = Backlog(settings.concurrency)
-        self.pool = Pool(on_report=self._report, on_death=self._died, on_change=self._changed)
         self.recycling = Recycling(lambda: self.pool.current, self.pool.renew)
         self.demand = Demand(self.backlog, settings.batch, settings.concurrency)
         self.lapse = Lapse()
@@ -185,10 +187,8 @@ class Supervisor:
         self.recycling.count(member)
 
     def _ready(self, member: Member) -> None:
+        self.clock.show(member)
         self.pool.ready(member)
-
-    def _unfit(self, member: Member, traceback: str) -> None:
-        self.pool.unfit(member, traceback)
 
     def _untrusted(self, member: Member, report: Untrusted) -> None:
         self.pool.replace(member, f"after job {report.job}, {report.reason}")

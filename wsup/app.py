@@ -10,7 +10,7 @@ from typing import Any, Final, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 from wsup.enqueue import Client
 from wsup.errors import TaskError
 from wsup.job import Job, Reader
-from wsup.options import Backoff, as_backoff, check, check_name
+from wsup.options import Backoff, as_backoff, check, check_limits, check_name
 from wsup.schedule import CatchUp, Schedule, make_schedule
 from wsup.sql.pool import Pool
 from wsup.task import AsyncTask, Task
@@ -88,6 +88,8 @@ class App:
         retries: int = 0,
         backoff: Backoff | float = ...,
         timeout: float | None = None,
+        expires: float | timedelta | None = None,
+        deadline: float | timedelta | None = None,
     ) -> Registrar: ...
     def task(
         self,
@@ -100,13 +102,17 @@ class App:
         retries: int = 0,
         backoff: Backoff | float = Backoff(),  # noqa: B008  (it is frozen)
         timeout: float | None = None,
+        expires: float | timedelta | None = None,
+        deadline: float | timedelta | None = None,
     ) -> Any:
         """Make a function a task: `@app.task`, or `@app.task(queue="mail", retries=3)`.
 
         `name` is what jobs are stored under, "module.function" if it isn't given. Of the jobs of a
         queue, those of higher `priority` run earlier. A failed attempt is followed by up to
         `retries` others, each after the wait that `backoff` says (a number: that many seconds
-        each time). An attempt that takes longer than `timeout` seconds is ended. Raises TaskError.
+        each time). An attempt that takes longer than `timeout` seconds is ended. `expires` and
+        `deadline`, in seconds from when a job may start, are those of jobs that are given none: if
+        one hasn't started by then it never does, and at the deadline it is ended. Raises TaskError.
         """
 
         def register(function: Callable[..., Any]) -> AnyTask:
@@ -121,6 +127,7 @@ class App:
                 backoff=backoff,
                 timeout=timeout,
             )
+            check_limits(label, expires=expires, deadline=deadline)
             if taken := self.tasks.get(label):
                 raise TaskError(
                     f"task {label}: {_place(taken.function)} has this name, and {_place(function)} "
@@ -136,6 +143,8 @@ class App:
                 retries=retries,
                 backoff=as_backoff(backoff),
                 timeout=timeout,
+                expires=expires,
+                deadline=deadline,
             )
             return task
 

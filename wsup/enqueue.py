@@ -13,11 +13,13 @@ from psycopg.pq import PipelineStatus
 from wsup.errors import ArgumentsError, TaskError
 from wsup.insert import insert_many, insert_one
 from wsup.job import Job, Reader
-from wsup.options import Order, check_name
+from wsup.options import OnConflict, Order, When, check_name
 from wsup.signature import Signature
 from wsup.sql.connect import NO_SCHEMA, explain
 from wsup.sql.pool import Pool
 from wsup.sql.steps import Request, Rows, Steps, Wait, adrive, aperform, drive, perform
+from wsup.timing import with_moments
+from wsup.unique import Call, insert_unique, key_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -71,7 +73,11 @@ class Enqueuer(Generic[P, R]):
         )
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
-        """Enqueue one job. Raises ArgumentsError, DatabaseError, ConnectionLost."""
+        """Enqueue one job.
+
+        Raises ArgumentsError, TaskError for an `expires` or `deadline` before its start, JobExists
+        for a unique key that another job has (on_conflict="raise"), DatabaseError, ConnectionLost.
+        """
         return drive(self._one(args, kwargs), self._door())
 
     async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
@@ -81,7 +87,7 @@ class Enqueuer(Generic[P, R]):
     def enqueue_many(self, items: Iterable[Item[P]]) -> list[Job[R]]:
         """Enqueue many jobs at once: all of them, or none. Returns them in the same order.
 
-        Raises ArgumentsError naming the item, DatabaseError, ConnectionLost.
+        Raises ArgumentsError naming the item, and whatever `enqueue` raises.
         """
         return drive(self._many(items), self._door())
 
@@ -95,20 +101,37 @@ class Enqueuer(Generic[P, R]):
 
     def _one(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Steps[Job[R]]:
         data = self._signature.dump(self._signature.bind(args, kwargs), self._client.max_args)
-        return Job((yield from insert_one(self._order, data)), self._reader)
+        order = self._order
+        key = None if order.unique_key is None else key_of(order, (args, kwargs))
+        if order.is_limited:
+            order = yield from with_moments(order)
+        if order.unique_key is None:
+            return Job((yield from insert_one(order, data)), self._reader, "new")
+        ((number, made),) = yield from insert_unique(order, [data], [key])
+        return Job(number, self._reader, made)
 
     def _many(self, items: Iterable[Item[P]]) -> Steps[list[Job[R]]]:
         # Everything is checked before anything is sent, so that a mistake in the last item leaves
         # a caller's transaction unharmed.
+        order, reader = self._order, self._reader
+        if order.unique_key is not None:
+            items = list(items)  # they are asked for their keys, too
         values = list(self._by_name(items))
         lines: list[bytes] = []
         for start in range(0, len(values), CHUNK):
             chunk = values[start : start + CHUNK]
             lines += self._signature.dump_many(chunk, self._client.max_args, start)
             yield Wait(0)
-        ids = yield from insert_many(self._order, lines, copy=not _in_pipeline(self._connection))
-        reader = self._reader
-        return [Job(number, reader) for number in ids]
+        keys = []
+        if order.unique_key is not None:
+            keys = [_key(order, item, number) for number, item in enumerate(items)]
+        if order.is_limited:
+            order = yield from with_moments(order)
+        if order.unique_key is not None:
+            made = yield from insert_unique(order, lines, keys, many=True)
+            return [Job(number, reader, how) for number, how in made]
+        ids = yield from insert_many(order, lines, copy=not _in_pipeline(self._connection))
+        return [Job(number, reader, "new") for number in ids]
 
     def _by_name(self, items: Iterable[Item[P]]) -> Iterator[Mapping[str, object]]:
         bind = self._signature.bind
@@ -152,6 +175,18 @@ class Enqueuer(Generic[P, R]):
         )
 
 
+def _key(order: Order, item: Item[Any], number: int) -> str | None:
+    """The unique key of an item that is known to fit. Raises ArgumentsError."""
+    if isinstance(item, Args):
+        call: Call = (item.args, item.kwargs)
+    else:
+        call = (item, {}) if isinstance(item, tuple) else ((), item)
+    try:
+        return key_of(order, call)
+    except ArgumentsError as error:
+        raise type(error)(f"item {number}: {error}") from None
+
+
 # A caller's connection is the caller's: it is neither committed nor rolled back nor closed, and its
 # errors are psycopg's own, as from every other statement in that transaction.
 
@@ -186,11 +221,18 @@ def enqueue_by_name(
     delay: float | timedelta | None = None,
     retries: int | None = None,
     timeout: float | None = None,
+    expires: When | None = None,
+    deadline: When | None = None,
+    unique_key: str | None = None,
+    on_conflict: OnConflict | None = None,
+    unique_for: float | timedelta | None = None,
 ) -> int:
-    """Enqueue a job without its app: nothing is known of the task but its name. Returns its id.
+    """Enqueue a job without its app: nothing is known of the task but its name. Returns its id, or
+    that of the job that has its unique key.
 
     `args` is a JSON object of the arguments by name; whether they fit is found out when the job
-    runs. The rest is as in `Task.options`. Raises ArgumentsError, TaskError, DatabaseError.
+    runs. The rest is as in `Task.options`. Raises ArgumentsError, TaskError, JobExists,
+    DatabaseError.
     """
     order = Order(check_name(task)).changed(
         queue=queue,
@@ -199,6 +241,11 @@ def enqueue_by_name(
         delay=delay,
         retries=retries,
         timeout=timeout,
+        expires=expires,
+        deadline=deadline,
+        unique_key=unique_key,
+        on_conflict=on_conflict,
+        unique_for=unique_for,
     )
     try:
         _OBJECT.decode(args)
@@ -206,7 +253,16 @@ def enqueue_by_name(
         raise ArgumentsError(
             f"task {task}: {args!r:.80} is no JSON object of its arguments: {error}"
         ) from None
-    return drive(insert_one(order, args.encode()), partial(_perform_for_caller, connection))
+    return drive(_insert_by_name(order, args.encode()), partial(_perform_for_caller, connection))
+
+
+def _insert_by_name(order: Order, data: bytes) -> Steps[int]:
+    if order.is_limited:
+        order = yield from with_moments(order)
+    if order.unique_key is None:
+        return (yield from insert_one(order, data))
+    ((job, _),) = yield from insert_unique(order, [data], [key_of(order, ((), {}))])
+    return job
 
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])

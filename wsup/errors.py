@@ -11,6 +11,7 @@ WsupError
 ├── ResultError                a result that JSON can't carry, or that isn't what was annotated
 └── JobError                   one job, `.job_id`
     ├── JobNotFound
+    ├── JobExists              `.key`; enqueued with on_conflict="raise"
     ├── JobFailed              `.type`, `.message`, `.traceback`, `.attempt`
     ├── JobCancelled           `.reason`
     ├── JobExpired             `.reason`
@@ -28,6 +29,7 @@ __all__ = [
     "DatabaseError",
     "JobCancelled",
     "JobError",
+    "JobExists",
     "JobExpired",
     "JobFailed",
     "JobNotFound",
@@ -65,6 +67,16 @@ class JobError(WsupError):
 
 class JobNotFound(JobError):
     """There is no such job."""
+
+
+class JobExists(JobError):
+    """Another job has this unique key; `.job_id` is 0 if it is one of the same call."""
+
+    def __init__(
+        self, message: str | None = None, *, job_id: int = 0, key: str | None = None
+    ) -> None:
+        super().__init__(message, job_id=job_id)
+        self.key = key
 
 
 class JobFailed(JobError):

@@ -8,6 +8,7 @@ from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast
 from wsup.errors import JobCancelled, JobError, JobExpired, JobFailed, JobNotFound, ResultTimeout
 from wsup.sql.pool import Pool
 from wsup.sql.steps import Ask, Steps, Wait, adrive, drive
+from wsup.unique import Made
 
 R = TypeVar("R")
 
@@ -44,11 +45,23 @@ class Job(Generic[R]):
     It is looked at through the app's own connection, never through a caller's.
     """
 
-    __slots__ = ("_reader", "id")
+    __slots__ = ("_made", "_reader", "id")
 
-    def __init__(self, id: int, reader: Reader[R]) -> None:
+    def __init__(self, id: int, reader: Reader[R], made: Made | None = None) -> None:
         self.id: Final = id
         self._reader = reader
+        self._made = made
+
+    @property
+    def is_new(self) -> bool:
+        """Was the job made by the call that has returned this handle? Not so if another one had its
+        unique key, nor for the handle of a job that was looked up."""
+        return self._made == "new"
+
+    @property
+    def is_replaced(self) -> bool:
+        """Was it there, and was changed by the call into what was asked for (on_conflict)?"""
+        return self._made == "replaced"
 
     def status(self) -> JobState:
         """Where the job stands. Raises JobNotFound, also before the transaction that enqueued it

@@ -5,11 +5,16 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
 from wsup.errors import TaskError
+
+#: What becomes of a job whose unique key belongs to another one.
+OnConflict: TypeAlias = Literal["skip", "replace", "raise"]
+#: Seconds from when the job is enqueued, or a moment.
+When: TypeAlias = float | timedelta | datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,16 @@ def _is_seconds(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
+def _is_time(value: object) -> bool:
+    """A number of seconds, or a timedelta, that can be meant."""
+    seconds = in_seconds(value)
+    return _is_seconds(seconds) and 0 < seconds <= LONGEST_TIME
+
+
+def _is_moment(value: object) -> bool:
+    return isinstance(value, datetime) and value.utcoffset() is not None
+
+
 def _is_name(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable()
 
@@ -70,6 +85,9 @@ def _is_name(value: object) -> bool:
 LONGEST_NAME: Final = 200
 #: A delay or time-out that is longer is a mistake; in seconds (100 years).
 LONGEST_TIME: Final = 100 * 366 * 86400
+
+#: What `expires` and `deadline` take.
+WHEN: Final = "seconds above 0, a timedelta, or a datetime with a time zone"
 
 #: For each option: whether a value will do, and what to say if it won't.
 RULES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
@@ -88,13 +106,21 @@ RULES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
         lambda v: isinstance(v, Backoff) or _is_seconds(v),
         "seconds from 0 on, or a wsup.Backoff",
     ),
-    "run_at": (
-        lambda v: isinstance(v, datetime) and v.utcoffset() is not None,
-        "a datetime with a time zone, such as datetime.now(timezone.utc)",
-    ),
+    "run_at": (_is_moment, "a datetime with a time zone, such as datetime.now(timezone.utc)"),
     "delay": (
-        lambda v: _is_seconds(_in_seconds(v)) and _in_seconds(v) <= LONGEST_TIME,
+        lambda v: _is_seconds(in_seconds(v)) and in_seconds(v) <= LONGEST_TIME,
         "seconds from 0 on, or a timedelta",
+    ),
+    "expires": (lambda v: _is_time(v) or _is_moment(v), WHEN),
+    "deadline": (lambda v: _is_time(v) or _is_moment(v), WHEN),
+    "unique_key": (
+        lambda v: _is_name(v) or callable(v),
+        f"1 to {LONGEST_NAME} printable characters, or a function of the task's arguments",
+    ),
+    "on_conflict": (lambda v: v in get_args(OnConflict), "'skip', 'replace' or 'raise'"),
+    "unique_for": (
+        _is_time,
+        "seconds above 0, or a timedelta; or leave it out: until it has ended",
     ),
 }
 
@@ -107,14 +133,27 @@ def check(task: str, **options: object) -> None:
             raise TaskError(f"task {task}: {option}={value!r} won't do: give {need}")
 
 
+def check_limits(task: str, **limits: object) -> None:
+    """Raise TaskError for an `expires` or a `deadline` that a task can't have."""
+    for name, value in limits.items():
+        if value is not None and not _is_time(value):
+            raise TaskError(
+                f"task {task}: {name}={value!r} won't do: give seconds above 0, or a timedelta"
+            )
+
+
 def check_name(task: str) -> str:
     """The name of a task, if it can be one. Raises TaskError."""
     check(repr(task), name=task)
     return task
 
 
-def _in_seconds(value: Any) -> Any:
+def in_seconds(value: Any) -> Any:
+    """A timedelta in seconds; all else as it is."""
     return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+_NO_LIMITS: Final = (None, None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +168,21 @@ class Order:
     delay: float | None = None
     #: JSON: what differs from the task's own retries and timeout.
     options: str | None = None
+    #: Until when it may start, and go on: seconds from the moment it is enqueued, or a moment …
+    expires: float | datetime | None = None
+    deadline: float | datetime | None = None
+    #: … and what the task itself says: seconds from when the job may start.
+    task_expires: float | None = None
+    task_deadline: float | None = None
+    unique_key: str | Callable[..., str | None] | None = None
+    on_conflict: OnConflict = "skip"
+    #: Seconds; None: until the job has ended.
+    unique_for: float | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        """Is there a time at which it is too late for the job?"""
+        return (self.expires, self.deadline, self.task_expires, self.task_deadline) != _NO_LIMITS
 
     def changed(
         self,
@@ -139,6 +193,11 @@ class Order:
         delay: float | timedelta | None,
         retries: int | None,
         timeout: float | None,
+        expires: When | None = None,
+        deadline: When | None = None,
+        unique_key: str | Callable[..., str | None] | None = None,
+        on_conflict: OnConflict | None = None,
+        unique_for: float | timedelta | None = None,
     ) -> "Order":
         """This order with what is not None. Raises TaskError for what won't do."""
         given: dict[str, Any] = {
@@ -148,13 +207,23 @@ class Order:
             "delay": delay,
             "retries": retries,
             "timeout": timeout,
+            "expires": expires,
+            "deadline": deadline,
+            "unique_key": unique_key,
+            "on_conflict": on_conflict,
+            "unique_for": unique_for,
         }
         given = {name: value for name, value in given.items() if value is not None}
         check(self.task, **given)
         if run_at is not None and delay is not None:
             raise TaskError(f"task {self.task}: give run_at or delay, not both")
-        if "delay" in given:
-            given["delay"] = float(_in_seconds(delay))
+        for name in ("delay", "expires", "deadline", "unique_for"):
+            if name in given and not isinstance(given[name], datetime):
+                given[name] = float(in_seconds(given[name]))
+        if unique_key is None and (given.keys() & {"on_conflict", "unique_for"}):
+            raise TaskError(
+                f"task {self.task}: on_conflict and unique_for mean nothing without a unique_key"
+            )
         own = {name: given.pop(name) for name in ("retries", "timeout") if name in given}
         if own:
             given["options"] = msgspec.json.encode(own).decode()

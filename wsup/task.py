@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, ParamSpec, TypeVar, cast
 from wsup.enqueue import Client, Connection, Enqueuer
 from wsup.errors import ResultError
 from wsup.job import Job
-from wsup.options import Backoff, Order
+from wsup.options import Backoff, OnConflict, Order, When, in_seconds
 from wsup.signature import Signature
 from wsup.values import Unfit, to_json
 
@@ -34,6 +34,8 @@ class BaseTask(Enqueuer[P, R]):
         retries: int,
         backoff: Backoff,
         timeout: float | None,
+        expires: float | timedelta | None = None,
+        deadline: float | timedelta | None = None,
     ) -> None:
         # First, for it also copies the function's own attributes.
         functools.update_wrapper(cast("Callable[P, Any]", self), function)
@@ -47,7 +49,11 @@ class BaseTask(Enqueuer[P, R]):
         self.backoff = backoff
         #: Seconds that an attempt may take.
         self.timeout = timeout
-        super().__init__(Signature(name, function), Order(name, queue, priority), client)
+        #: Seconds, from when a job may start, until it may start no more, and go on no more.
+        self.expires = in_seconds(expires)
+        self.deadline = in_seconds(deadline)
+        order = Order(name, queue, priority, task_expires=self.expires, task_deadline=self.deadline)
+        super().__init__(Signature(name, function), order, client)
 
     def options(
         self,
@@ -58,12 +64,26 @@ class BaseTask(Enqueuer[P, R]):
         delay: float | timedelta | None = None,
         retries: int | None = None,
         timeout: float | None = None,
+        expires: When | None = None,
+        deadline: When | None = None,
+        unique_key: str | Callable[P, str | None] | None = None,
+        on_conflict: OnConflict | None = None,
+        unique_for: float | timedelta | None = None,
         connection: Connection | None = None,
     ) -> Enqueuer[P, R]:
         """The same task with other options: `task.options(delay=60).enqueue(...)`.
 
         `run_at` needs a time zone; `delay` and `timeout` are in seconds. None leaves what the task
-        has. With `connection`, a psycopg one, jobs are enqueued in the transaction that it is in,
+        has. A job that has not started when it `expires` never does; at its `deadline` its attempt
+        is ended, and there is no other (both: seconds from now on, or a datetime with a time zone).
+
+        While a job of this task with the same `unique_key` has not ended, or for `unique_for`
+        seconds, no other one is made. `on_conflict` says what is done instead: "skip", its handle
+        is returned; "replace", it is also changed into what is asked for now, unless it has
+        started; "raise", JobExists. A function is called with the arguments of each job and
+        returns its key, or None.
+
+        With `connection`, a psycopg one, jobs are enqueued in the transaction that it is in,
         and exist only if that is committed. Raises TaskError for a value that won't do.
         """
         order = self._order.changed(
@@ -73,6 +93,11 @@ class BaseTask(Enqueuer[P, R]):
             delay=delay,
             retries=retries,
             timeout=timeout,
+            expires=expires,
+            deadline=deadline,
+            unique_key=unique_key,
+            on_conflict=on_conflict,
+            unique_for=unique_for,
         )
         return Enqueuer(self._signature, order, self._client, connection)
 

@@ -39,12 +39,20 @@ CREATE FUNCTION wsup.enqueue(
     run_at   timestamptz DEFAULT NULL,
     delay    interval    DEFAULT NULL,
     retries  integer     DEFAULT NULL,
-    timeout  real        DEFAULT NULL      -- seconds
+    timeout  real        DEFAULT NULL,     -- seconds
+    -- Not started by then, it never is; at the deadline it is ended.
+    expires  interval    DEFAULT NULL, expires_at  timestamptz DEFAULT NULL,
+    deadline interval    DEFAULT NULL, deadline_at timestamptz DEFAULT NULL,
+    -- While a job of this task with this key has not ended, or for `unique_for`, there is no other.
+    unique_key  text     DEFAULT NULL,
+    on_conflict text     DEFAULT 'skip',   -- or replace, raise
+    unique_for  interval DEFAULT NULL
 ) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
     made bigint;
+    given json;
 BEGIN
     IF task IS NULL OR task = '' OR queue IS NULL OR queue = '' THEN
         RAISE invalid_parameter_value USING MESSAGE = 'wsup.enqueue: task and queue must be named';
@@ -64,11 +72,19 @@ BEGIN
         RAISE invalid_parameter_value USING MESSAGE = format(
             'wsup.enqueue: timeout %s is not above 0 seconds', timeout);
     END IF;
+    run_at := coalesce(run_at, clock_timestamp() + delay);
+    IF retries IS NOT NULL OR timeout IS NOT NULL THEN
+        given := json_strip_nulls(json_build_object('retries', retries, 'timeout', timeout));
+    END IF;
+    IF num_nonnulls(expires, expires_at, deadline, deadline_at) > 0 THEN
+        given := wsup.with_limits(given, run_at, expires, expires_at, deadline, deadline_at);
+    END IF;
+    IF num_nonnulls(unique_key, unique_for) > 0 OR on_conflict IS DISTINCT FROM 'skip' THEN
+        RETURN wsup.enqueue_unique(task, queue, priority, run_at, given, args::text, unique_key,
+                                   on_conflict, unique_for);
+    END IF;
     INSERT INTO wsup.job (run_at, priority, queue, task, args, options)
-    VALUES (
-        coalesce(run_at, clock_timestamp() + delay), priority, queue, task, args,
-        CASE WHEN retries IS NOT NULL OR timeout IS NOT NULL
-             THEN json_strip_nulls(json_build_object('retries', retries, 'timeout', timeout)) END)
+    VALUES (run_at, priority, queue, task, args, given)
     RETURNING id INTO made;
     RETURN made;
 END

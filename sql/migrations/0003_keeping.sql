@@ -7,9 +7,13 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
 SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 AS $$
+DECLARE
+    -- Read once: no index can be searched for what changes from row to row, and all of those that
+    -- are not due would be looked at.
+    due_by CONSTANT timestamptz := clock_timestamp();
 BEGIN
     WITH due AS MATERIALIZED (
-        SELECT w.job FROM wsup.waiting w WHERE w.due_at <= clock_timestamp()
+        SELECT w.job FROM wsup.waiting w WHERE w.due_at <= due_by
          ORDER BY w.due_at LIMIT n FOR UPDATE SKIP LOCKED),
     moved AS (
         DELETE FROM wsup.waiting w WHERE w.job = ANY (ARRAY(SELECT d.job FROM due d))

@@ -6,4 +6,11 @@ SELECT wsup.enqueue(
     run_at => %(run_at)s::timestamptz,
     delay => %(delay)s::double precision * interval '1 second',
     retries => %(retries)s::integer,
-    timeout => %(timeout)s::real)
+    timeout => %(timeout)s::real,
+    expires => %(expires)s::double precision * interval '1 second',
+    expires_at => %(expires_at)s::timestamptz,
+    deadline => %(deadline)s::double precision * interval '1 second',
+    deadline_at => %(deadline_at)s::timestamptz,
+    unique_key => %(unique_key)s::text,
+    on_conflict => %(on_conflict)s::text,
+    unique_for => %(unique_for)s::double precision * interval '1 second')

@@ -236,3 +236,26 @@ def test_schedules_tick_by_the_servers_clock(
     until(lambda: connection.execute(rows).rowcount >= before + 5, "it ticks on")
     ticks = [row[0] for row in connection.execute(rows)]
     assert ticks == [ticks[0] + i * timedelta(seconds=0.5) for i in range(len(ticks))]
+
+
+@pytest.mark.parametrize("by", STEPS)
+def test_jobs_expire_by_the_servers_clock(
+    stepping: Supervisor, clock: Clock, connection: Connection, tmp_path: Path, by: str
+) -> None:
+    clock.step(by)
+    assert abs(ahead(connection) - STEPS[by]) < timedelta(hours=1)
+    path = json.dumps({"path": str(tmp_path / "go"), "started": str(tmp_path / "started")})
+    row = connection.execute(
+        """SELECT wsup.enqueue('noop', expires => '1 h', deadline => '1 h'),
+                  wsup.enqueue('noop', expires_at => now() - interval '1 s'),
+                  wsup.enqueue('wait_for_file', %s, deadline => '1 h'),
+                  wsup.enqueue('wait_for_file', %s, deadline => '1 s')""",
+        [path, path],
+    ).fetchone()
+    assert row is not None
+    in_time, late, patient, hasty = row
+    assert finished(connection, in_time, late, hasty) == ["succeeded", "expired", "failed"]
+    assert state(connection, patient) == "running"
+    assert seconds(connection, hasty)[1] >= 0.9
+    (tmp_path / "go").touch()
+    assert finished(connection, patient) == ["succeeded"]

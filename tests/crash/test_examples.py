@@ -31,6 +31,17 @@ PRINTED = {
         measured, again 0\.5 s later,
         and again 0\.5 s later
         """,
+    "index": r"""
+        5 edits, 1 job
+        version 5 is in the index
+        a nightly run is asked for: new job \d+
+        and again: job \d+ is there already
+        """,
+    "codes": r"""
+        code 1234 was sent
+        code 9876 came too late: not started by .*
+        the report has failed: the printer is off \(not tried again: the deadline is .*\)
+        """,
     "orders": r"""
         to ada@example\.org: thank you for order 1
         order rolled back: no raincoats left

@@ -1,5 +1,9 @@
 """The notice board."""
 
+import time
+
+import pytest
+
 from wsup.subworkers.board import Board, board_bytes
 
 
@@ -27,7 +31,16 @@ def test_a_cleared_place_is_free() -> None:
     assert board.sync_since() is None
 
 
+def test_it_tells_the_time_of_the_server() -> None:
+    board = make(127)
+    assert board.server_time() is None
+    ahead = time.time_ns() - time.monotonic_ns()
+    board.set_clock(ahead)
+    assert board.server_time() == pytest.approx(time.time(), abs=1)
+    assert board.running() == []
+
+
 def test_takes_whole_pages() -> None:
     assert board_bytes(1) == 4096
-    assert board_bytes(128) == 4096
-    assert board_bytes(129) == 8192
+    assert board_bytes(127) == 4096
+    assert board_bytes(128) == 8192

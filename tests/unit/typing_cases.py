@@ -59,6 +59,14 @@ def options_keep_the_types(connection: psycopg.Connection[dict[str, Any]]) -> No
     pay.options(connection="postgresql://")  # type: ignore[arg-type]
 
 
+def keys_are_made_of_the_arguments() -> None:
+    keyed = pay.options(unique_key=lambda order, amount, note="": note, on_conflict="replace")
+    assert_type(keyed.enqueue(1, 2.5).is_new, bool)
+    pay.options(unique_key=lambda order, amount, note="": order)  # type: ignore[arg-type, return-value]
+    pay.options(unique_key="k", on_conflict="ignore")  # type: ignore[arg-type]
+    app.task(expires=5, deadline="soon")  # type: ignore[call-overload]
+
+
 def many_are_checked_where_they_are_made() -> None:
     assert_type(pay.enqueue_many([pay.args(1, 2.5), pay.args(2, amount=3)]), list[Job[str]])
     pay.enqueue_many([{"order": 1, "amount": 2.5}, (1, 2.5)])

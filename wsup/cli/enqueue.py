@@ -3,6 +3,7 @@
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -11,6 +12,10 @@ from wsup.config.errors import UsageError
 from wsup.config.loading import load
 
 from .options import settings_options
+from .output import say
+
+if TYPE_CHECKING:
+    from psycopg import Error
 
 CENTURY = 100 * 365 * 86_400  # seconds
 EXAMPLE = """for example '{"user": 7}'"""
@@ -41,15 +46,35 @@ EXAMPLE = """for example '{"user": 7}'"""
     metavar="SECONDS",
     help="For each attempt; else the task's.",
 )
+@click.option("--expires", metavar="WHEN", help="Not started by then (seconds, or TIME): never.")
+@click.option("--deadline", metavar="WHEN", help="Over by then (seconds, or TIME), or ended.")
+@click.option("--unique-key", metavar="KEY", help="One job of TASK with this key at a time.")
+@click.option(
+    "--on-conflict",
+    type=click.Choice(("skip", "replace", "raise")),
+    default="skip",
+    show_default=True,
+    help="If another job has the key: its id is printed, it is changed, or exit status 1.",
+)
+@click.option(
+    "--unique-for",
+    type=click.FloatRange(0, CENTURY, min_open=True),
+    metavar="SECONDS",
+    help="How long it has the key; else until it has ended.",
+)
 def enqueue(
     task: str,
     args: str,
     config_file: Path | None,
     database: str | None,
     run_at: str | None,
+    expires: str | None,
+    deadline: str | None,
     **options: object,
 ) -> None:
     """Ask for a job, and print its id.
+
+    If another job has its unique key, that one's id is printed.
 
     TASK is its name, and JSON an object of its arguments ("-": read from stdin). The task is not
     imported here, so nothing checks its name and arguments, and its own queue is not known.
@@ -62,14 +87,16 @@ def enqueue(
 
     text = sys.stdin.read() if args == "-" else args
     _check(text, load({}, config_file).max_args)
-    row = {"task": task, "args": text, "run_at": _moment(run_at), **options}
+    row = {"task": task, "args": text, "run_at": _moment("--run-at", run_at), **options}
+    row |= _limit("expires", expires) | _limit("deadline", deadline)
     with migrated(database, config_file) as conn:
         try:
             made = conn.execute(statement("jobs_enqueue"), row).fetchone()
+        except errors.UniqueViolation as error:
+            say(f"enqueue {task!r}: {_told(error)}")
+            sys.exit(1)
         except errors.DataError as error:
-            parts = error.diag.message_primary or str(error), error.diag.message_detail
-            why = ": ".join(filter(None, parts)).removeprefix("wsup.enqueue: ")
-            raise UsageError(f"enqueue {task!r}: {why}") from error
+            raise UsageError(f"enqueue {task!r}: {_told(error)}") from error
     assert made is not None  # noqa: S101  (a function's value is always a row)
     click.echo(made[0])
 
@@ -85,13 +112,29 @@ def _check(args: str, max_args: int) -> None:
         raise UsageError(f"JSON of {size} bytes: max_args allows {max_args}: pass an address of it")
 
 
-def _moment(run_at: str | None) -> datetime | None:
-    if run_at is None:
+def _told(error: "Error") -> str:
+    parts = error.diag.message_primary or str(error), error.diag.message_detail
+    return ": ".join(filter(None, parts)).removeprefix("wsup.enqueue: ")
+
+
+def _moment(flag: str, value: str | None, also: str = "") -> datetime | None:
+    if value is None:
         return None
     try:
-        return datetime.fromisoformat(run_at).astimezone()
+        return datetime.fromisoformat(value).astimezone()
     except (ValueError, OverflowError):
-        raise UsageError(f"--run-at {run_at}: use a time like 2030-01-31T08:00+01:00") from None
+        raise UsageError(f"{flag} {value}: use {also}a time like 2030-01-31T08:00+01:00") from None
+
+
+def _limit(name: str, value: str | None) -> dict[str, object]:
+    """The two parameters of which one is given: a span in seconds, or a moment."""
+    try:
+        seconds = None if value is None else float(value)
+    except ValueError:
+        return {name: None, f"{name}_at": _moment(f"--{name}", value, "seconds, or ")}
+    if seconds is not None and not 0 < seconds <= CENTURY:
+        raise UsageError(f"--{name} {value}: use seconds above 0, up to {CENTURY}")
+    return {name: seconds, f"{name}_at": None}
 
 
 def _short(text: str, most: int = 60) -> str:
