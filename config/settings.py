@@ -12,10 +12,21 @@ from msgspec import Meta, inspect
 
 KIB = 1024
 MIB = 1024 * KIB
+DAY = 86_400.0  # seconds
+CENTURY = 36_525 * DAY
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 QueueName = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+def _retention(jobs: str) -> Meta:
+    return Meta(
+        ge=0,
+        le=CENTURY,
+        description=f"How long {jobs} are kept; 0: for ever.",
+        extra={"unit": "seconds"},
+    )
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,6 +188,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_lost: Annotated[
         int, Meta(ge=0, le=1000, description="How often a job may be lost with its host.")
     ] = 5
+
+    #: Of several supervisors, the one that was started first goes by its own.
+    retention_succeeded: Annotated[float, _retention("jobs that succeeded")] = 7 * DAY
+    #: Longer, for somebody may want to know why, or to run them again …
+    retention_failed: Annotated[float, _retention("jobs that failed")] = 30 * DAY
+    retention_cancelled: Annotated[float, _retention("cancelled jobs")] = 7 * DAY
+    #: … and what has expired was not done either.
+    retention_expired: Annotated[float, _retention("expired jobs")] = 30 * DAY
 
     #: Empty: $RUNTIME_DIRECTORY, which systemd sets, else .wsup. `load` puts in which.
     run_dir: Annotated[

@@ -57,6 +57,9 @@ GRANT SELECT (job, lost), INSERT ON wsup.failure TO wsup_run;
 GRANT SELECT, INSERT, UPDATE, DELETE ON wsup.schedule TO wsup_run;
 GRANT EXECUTE ON FUNCTION wsup.tick TO wsup_run;
 GRANT SELECT (job), INSERT ON wsup.outcome TO wsup_run;
+GRANT SELECT ON wsup.paused_queue TO wsup_run;
+-- It can't remove a job, but have those removed that have ended.
+GRANT EXECUTE ON FUNCTION wsup.prune TO wsup_run;
 DO $$
 BEGIN
     -- Before 17, only the owner may vacuum. Without it dead rows are left to autovacuum.
@@ -66,8 +69,10 @@ BEGIN
 END
 $$;
 
--- status: job.status(), `wsup jobs list`, `wsup schedules list`, dashboards.
-GRANT SELECT ON wsup.ready, wsup.waiting, wsup.claim, wsup.supervisor TO wsup_status;
+-- status: job.status(), `wsup jobs list`, `failed`, `wsup queues list`, `wsup schedules list`,
+-- dashboards.
+GRANT SELECT ON wsup.ready, wsup.waiting, wsup.claim, wsup.supervisor, wsup.paused_queue
+   TO wsup_status;
 GRANT SELECT (id, enqueued_at, run_at, priority, queue, task) ON wsup.job TO wsup_status;
 GRANT SELECT (job, finished_at, state, seconds, supervisor, subworker, attempt) ON wsup.outcome
    TO wsup_status;

@@ -107,6 +107,7 @@ class Link:
         except SourceLost as error:
             log.warning("could not sign off: %s", error)
         await supervisor.lanes.stop()
+        await supervisor.retention.stop()
         await supervisor.listener.close()
         await supervisor.source.close()
 

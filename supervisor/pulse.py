@@ -154,6 +154,7 @@ class Pulse:
         elif await supervisor.witness.look():
             supervisor.wake()
         supervisor.lanes.look_after(beat.dead_rows)
+        supervisor.retention.look_after()
         await self._link.compare_if_due()
         supervisor.due_in(beat.next_due)
         if beat.cancelling:

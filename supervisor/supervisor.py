@@ -26,6 +26,7 @@ from .pool import Pool
 from .pull import Demand
 from .recovery import Recovery
 from .recycling import Limits, Recycling
+from .retention import Retention
 from .schedules import Schedules
 from .sleep import Sleep
 from .turn import Turns
@@ -98,6 +99,7 @@ class Supervisor:
         self.witness = Witness(self.source, settings.max_lost)
         self.schedules = Schedules(self.source.schedules, self.listener, settings.poll, self._lost)
         self.lanes = Lanes(PostgresSource(dsn, statement_seconds=settings.statement_timeout))
+        self.retention = Retention(dsn, lambda: self.settings, lambda: self.source.supervisor)
         self.meter = Meter()
         self.memory = MemoryMeter()
         #: Called with a reason when the database was lost; set by who can reconnect.
@@ -256,7 +258,7 @@ class Supervisor:
                 self.cancelling.hear()
             case "":
                 self.wake()
-            case _:  # about a waiting job: when that is due must be looked up
+            case _:  # about a waiting job, or a paused queue: what there is must be looked up
                 self.sleep.doubt()
                 self.wake()
 
@@ -291,8 +293,6 @@ class Supervisor:
             self.sleep.stop()
         else:
             self.wake()
-
-    # about itself -------------------------------------------------------------------------------
 
     @property
     def state(self) -> str:

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
         WsupError,
     )
     from wsup.job import Job, JobState
+    from wsup.jobs import FailedJobs, Jobs
     from wsup.options import Backoff
+    from wsup.queue import Queue, QueueInfo
     from wsup.subworkers.context import (
         Cancel,
         CancelRequested,
@@ -80,7 +82,15 @@ _HOMES = {
         "Job",
         "JobState",
     ),
+    "wsup.jobs": (
+        "FailedJobs",
+        "Jobs",
+    ),
     "wsup.options": ("Backoff",),
+    "wsup.queue": (
+        "Queue",
+        "QueueInfo",
+    ),
     "wsup.subworkers.context": (
         "Cancel",
         "CancelRequested",
@@ -110,6 +120,7 @@ __all__ = [
     "CurrentJob",
     "DatabaseError",
     "Enqueuer",
+    "FailedJobs",
     "Job",
     "JobCancelled",
     "JobError",
@@ -118,6 +129,9 @@ __all__ = [
     "JobFailed",
     "JobNotFound",
     "JobState",
+    "Jobs",
+    "Queue",
+    "QueueInfo",
     "ResultError",
     "ResultTimeout",
     "Retry",

@@ -10,6 +10,7 @@ from typing import Any, Final, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 from wsup.enqueue import Client
 from wsup.errors import TaskError
 from wsup.job import Job, Reader
+from wsup.operations import Operations
 from wsup.options import Backoff, as_backoff, check, check_limits, check_name
 from wsup.schedule import CatchUp, Schedule, make_schedule
 from wsup.sql.pool import Pool
@@ -39,7 +40,7 @@ class Registrar(Protocol):
     def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
 
 
-class App:
+class App(Operations):
     """A program's tasks and its way to the database.
 
     `database` is a connection string; without one, the settings say it: WSUP_DATABASE, wsup.toml,

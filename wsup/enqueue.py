@@ -69,7 +69,7 @@ class Enqueuer(Generic[P, R]):
         self._client = client
         self._connection = connection
         self._reader: Reader[R] = Reader(
-            client.pool, signature.load_result, pending=connection is not None
+            client.pool, signature.load_result, connection is not None, self._dump
         )
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
@@ -99,8 +99,11 @@ class Enqueuer(Generic[P, R]):
         """The arguments of one job, for `enqueue_many`."""
         return Args(args, kwargs)
 
+    def _dump(self, args: Mapping[str, object]) -> bytes:
+        return self._signature.dump(args, self._client.max_args)
+
     def _one(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Steps[Job[R]]:
-        data = self._signature.dump(self._signature.bind(args, kwargs), self._client.max_args)
+        data = self._dump(self._signature.bind(args, kwargs))
         order = self._order
         key = None if order.unique_key is None else key_of(order, (args, kwargs))
         if order.is_limited:

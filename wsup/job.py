@@ -1,14 +1,25 @@
 """A handle on a job: where it stands, and what came out of it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast
 
-from wsup.errors import JobCancelled, JobError, JobExpired, JobFailed, JobNotFound, ResultTimeout
+from wsup.errors import (
+    ArgumentsError,
+    JobCancelled,
+    JobError,
+    JobExpired,
+    JobFailed,
+    JobNotFound,
+    ResultTimeout,
+    UsageError,
+)
 from wsup.sql.pool import Pool
 from wsup.sql.steps import Ask, Steps, Wait, adrive, drive
+from wsup.states import UNFINISHED
 from wsup.unique import Made
+from wsup.values import Unfit, to_json
 
 R = TypeVar("R")
 
@@ -28,6 +39,14 @@ PAUSE_SHARE: Final = 0.1
 LONGEST_PAUSE: Final = 0.25
 
 
+def dump_any(args: Mapping[str, object]) -> bytes:
+    """Arguments by name as JSON, of a task that is not known here. Raises ArgumentsError."""
+    try:
+        return to_json(dict(args))
+    except Unfit as error:
+        raise ArgumentsError(f"argument {error.where.lstrip('.')!r}: {error.what}") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Reader(Generic[R]):
     """How the handles of one task look at their jobs."""
@@ -37,6 +56,8 @@ class Reader(Generic[R]):
     load: Callable[[str | None], R]
     #: Whether the job may still be in a caller's open transaction, where nobody else sees it.
     pending: bool = False
+    #: Makes JSON of a job's arguments by name.
+    dump: Callable[[Mapping[str, object]], bytes] = dump_any
 
 
 class Job(Generic[R]):
@@ -105,24 +126,38 @@ class Job(Generic[R]):
         """`cancel` for asyncio."""
         return await adrive(self._cancel(kill), self._reader.pool.aperform)
 
+    def rerun(self, args: Mapping[str, object] | None = None) -> "Job[R]":
+        """Enqueue a finished job once more, as a new job, and return that.
+
+        `args` are all of its arguments by name, instead of those that it had. What the old job was
+        and how it ended stays as it is; the new one's options in the database name it. Raises
+        ArgumentsError, UsageError for a job that has not ended, JobNotFound, and DatabaseError.
+        """
+        return drive(self._rerun(args), self._reader.pool.perform)
+
+    async def arerun(self, args: Mapping[str, object] | None = None) -> "Job[R]":
+        """`rerun` for asyncio."""
+        return await adrive(self._rerun(args), self._reader.pool.aperform)
+
+    def _rerun(self, args: Mapping[str, object] | None) -> "Steps[Job[R]]":
+        data = None if args is None else self._reader.dump(args)
+        return Job((yield from rerun(self.id, data)), self._reader)
+
     def _cancel(self, kill: bool) -> Steps[Cancellation]:
         rows = yield Ask("job_cancel", (self.id, kill), repeatable=True)
         if rows[0][0] is None:
-            raise self._not_found()
+            raise not_found(self.id)
         return cast("Cancellation", rows[0][0])
 
     def _status(self) -> Steps[JobState]:
-        rows = yield Ask("job_status", (self.id,), repeatable=True)
-        if rows[0][0] is None:
-            raise self._not_found()
-        return cast("JobState", rows[0][0])
+        return status(self.id)
 
     def _result(self, timeout: float | None) -> Steps[R]:
         started = time.monotonic()
         while True:
             rows = yield Ask("job_outcome", (self.id,), repeatable=True)
             if not rows and not self._reader.pending:
-                raise self._not_found()
+                raise not_found(self.id)
             if rows and rows[0][0] is not None:
                 break
             waited = time.monotonic() - started
@@ -156,9 +191,6 @@ class Job(Generic[R]):
         why = f": {reason}" if reason else ""
         return kind(f"job {self.id} is {state}{why}", job_id=self.id, reason=reason)
 
-    def _not_found(self) -> JobNotFound:
-        return JobNotFound(f"there is no job {self.id}", job_id=self.id)
-
     def __repr__(self) -> str:
         return f"Job({self.id})"
 
@@ -167,3 +199,24 @@ class Job(Generic[R]):
 
     def __hash__(self) -> int:
         return hash(self.id)
+
+
+def status(job: int) -> Steps[JobState]:
+    """Where a job stands. Raises JobNotFound."""
+    rows = yield Ask("job_status", (job,), repeatable=True)
+    if rows[0][0] is None:
+        raise not_found(job)
+    return cast("JobState", rows[0][0])
+
+
+def rerun(job: int, args: bytes | None) -> Steps[int]:
+    """Enqueue a finished job as a new one; returns its id. Raises JobNotFound, UsageError."""
+    state = yield from status(job)
+    if state in UNFINISHED:
+        raise UsageError(f"job {job} is {state}: only a finished job is run once more: cancel it")
+    rows = yield Ask("job_rerun", (job, None if args is None else args.decode()))
+    return int(rows[0][0])
+
+
+def not_found(job: int) -> JobNotFound:
+    return JobNotFound(f"there is no job {job}", job_id=job)

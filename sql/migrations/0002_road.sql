@@ -104,7 +104,8 @@ BEGIN
     ELSIF EXISTS (SELECT FROM wsup.sleeper) THEN
         PERFORM pg_notify('wsup_' || s.supervisor, '')
            FROM wsup.sleeper s
-          WHERE EXISTS (SELECT FROM new_ready n WHERE n.queue = ANY (s.queues));
+          WHERE EXISTS (SELECT FROM new_ready n WHERE n.queue = ANY (s.queues)
+                           AND n.queue <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p)));
     END IF;
     RETURN NULL;
 END
@@ -213,7 +214,8 @@ BEGIN
           WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT 1)
         UNION ALL
         (SELECT 3, s.rank, s.job FROM wsup.ready_3 s
-          WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT 1)) f;
+          WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT 1)) f
+     WHERE q.queue <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p));
     IF lanes IS NULL THEN
         RETURN;
     ELSIF cardinality(lanes) = 1 THEN

@@ -44,7 +44,8 @@ BEGIN
            AND l.mode = 'RowExclusiveLock' AND l.granted AND l.pid <> pg_backend_pid());
     ready := EXISTS (
         SELECT FROM unnest(queues) AS q(queue)
-         CROSS JOIN LATERAL (SELECT FROM wsup.ready r WHERE r.queue = q.queue LIMIT 1) found);
+         CROSS JOIN LATERAL (SELECT FROM wsup.ready r WHERE r.queue = q.queue LIMIT 1) found
+         WHERE q.queue <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p)));
     next_due := (SELECT extract(epoch FROM w.due_at - clock_timestamp())
                    FROM wsup.waiting w ORDER BY w.due_at LIMIT 1);
 END
@@ -70,7 +71,8 @@ BEGIN
             OR EXISTS (SELECT FROM wsup.claim c WHERE c.supervisor > beat.supervisor);
     ready := EXISTS (
         SELECT FROM unnest(beat.queues) AS q(queue)
-         CROSS JOIN LATERAL (SELECT FROM wsup.ready r WHERE r.queue = q.queue LIMIT 1) found);
+         CROSS JOIN LATERAL (SELECT FROM wsup.ready r WHERE r.queue = q.queue LIMIT 1) found
+         WHERE q.queue <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p)));
     next_due := (SELECT extract(epoch FROM w.due_at - clock_timestamp())
                    FROM wsup.waiting w ORDER BY w.due_at LIMIT 1);
     dead_rows := ARRAY[pg_stat_get_dead_tuples('wsup.ready_0'::regclass),
@@ -217,7 +219,7 @@ $$;
 
 -- Runs finished jobs again that did not succeed, at their next attempt.
 CREATE FUNCTION wsup.retry(jobs bigint[]) RETURNS TABLE (job bigint, state text)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY

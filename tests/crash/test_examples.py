@@ -42,6 +42,20 @@ PRINTED = {
         code 9876 came too late: not started by .*
         the report has failed: the printer is off \(not tried again: the deadline is .*\)
         """,
+    "invoices": r"""
+        paused: \{'ready': 6\}
+        5 jobs of invoices\.bill failed: FileNotFoundError
+        1 jobs of invoices\.bill failed: ValueError
+        5 jobs would run again, 5 do
+        customer 1 owes 400\.00
+        customer 6 owes 160\.00
+        1 job purged
+        """,
+    "visits": r"""
+        visit 1
+        there is no job 1
+        written down: /index\.html
+        """,
     "orders": r"""
         to ada@example\.org: thank you for order 1
         order rolled back: no raincoats left
@@ -60,13 +74,17 @@ PRINTED = {
         """,
 }
 
+#: What else its docstring says to start the supervisor with.
+FLAGS = {"visits": ("--retention-succeeded", "1", "--poll", "1")}
+
 
 @pytest.fixture
 def folder(request: pytest.FixtureRequest, database: str, tmp_path: Path) -> Iterator[Path]:
     """A folder with the example that the test is about, and a supervisor that runs its jobs."""
     name = request.param
     (tmp_path / f"{name}.py").write_text((EXAMPLES / f"{name}.py").read_text())
-    supervisor = Supervisor(database, tmp_path, f"{name}:app", "--subworkers", "2")
+    flags = ("--subworkers", "2", *FLAGS.get(name, ()))
+    supervisor = Supervisor(database, tmp_path, f"{name}:app", *flags)
     try:
         supervisor.start()
         yield tmp_path

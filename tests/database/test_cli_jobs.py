@@ -202,10 +202,8 @@ def test_cancel_by_queue_and_task(
         before[row["id"]] = row["state"]
     result = wsup("jobs", "cancel", "--json", *filters)
     assert result.exit_code == 0, result.output
-    told = {row["job"]: row["state"] for row in json.loads(result.stdout)}
-    assert told == {placed[name]: "cancelled" for name in cancelled} | {
-        placed[name]: "cancelling" for name in cancelling
-    }
+    counts = {"cancelled": len(cancelled), "cancelling": len(cancelling)}
+    assert json.loads(result.stdout) == {state: n for state, n in counts.items() if n}
     changed = before | {placed[name]: "cancelled" for name in cancelled}
     assert {row["id"]: row["state"] for row in listed(wsup)} == changed
 
@@ -219,8 +217,7 @@ def test_cancel_tells_how_many(wsup: Wsup, placed: dict[str, int]) -> None:
 @pytest.mark.parametrize(
     ("args", "remedy"),
     [
-        ([], "no job is named: give IDs, or --queue, or --task"),
-        (["--state", "ready"], "no job is named: give IDs, or --queue, or --task"),
+        ([], "no job is named: give IDs, or a queue, task, state, error or time"),
         ([1, "--queue", "now"], "--queue now: job 1 is named by its ID: leave one of them out"),
         (["x"], "'x' is not a valid"),
         ([0], "0 is not in the range"),

@@ -29,6 +29,11 @@ FOR_NO_ROLE = (
     "UPDATE wsup.failure SET message = ''",
     "DELETE FROM wsup.failure",
     "SELECT wsup.retry('{1,2}')",
+    "SELECT wsup.move('{2}', 'other')",
+    "SELECT wsup.purge('{1,2}', true)",
+    "SELECT wsup.rerun(1)",
+    "SELECT wsup.pause_queue('default')",
+    "SELECT wsup.resume_queue('default')",
     "ALTER TABLE wsup.job ADD COLUMN mine text",
     "DROP TABLE wsup.claim",
     "CREATE TABLE wsup.mine ()",
@@ -57,6 +62,7 @@ FOR_RUNNERS = (
     "INSERT INTO wsup.cancel_request (job, kill) VALUES (2, true)",
     "DELETE FROM wsup.cancel_request",
     "SELECT wsup.cancelling(1)",
+    "SELECT wsup.prune(NULL, 0, '{succeeded}', 0, 1)",
     "SELECT wsup.pull(1, '{default}', 1)",
     "SELECT wsup.rescue(1, 0)",
     "SELECT nextval('wsup.lane_turn')",
@@ -185,6 +191,17 @@ def test_the_running_role_ticks(dsns: dict[str, str], connection: Connection) ->
     assert connection.execute("SELECT count(*) FROM wsup.job WHERE task = 't'").fetchone() == (1,)
 
 
+def test_the_running_role_has_old_jobs_removed(
+    dsns: dict[str, str], connection: Connection
+) -> None:
+    with psycopg.connect(dsns["run"]) as running:
+        removed = running.execute(
+            "SELECT pruned FROM wsup.prune(1, 0, '{succeeded}', 0, 10)"
+        ).fetchone()
+    assert removed == (1,)
+    assert connection.execute("SELECT id FROM wsup.job").fetchall() == [(2,)]
+
+
 def test_the_status_role_sees_where_jobs_stand(dsns: dict[str, str]) -> None:
     with psycopg.connect(dsns["status"]) as connection:
         states = connection.execute("SELECT wsup.status(1), wsup.status(2)").fetchone()
@@ -192,8 +209,9 @@ def test_the_status_role_sees_where_jobs_stand(dsns: dict[str, str]) -> None:
     listed = CliRunner().invoke(main, ["jobs", "list", "--database", dsns["status"]])
     assert listed.exit_code == 0, listed.output
     assert "succeeded" in listed.stdout
-    schedules = CliRunner().invoke(main, ["schedules", "list", "--database", dsns["status"]])
-    assert schedules.exit_code == 0, schedules.output
+    for command in (["schedules", "list"], ["queues", "list"], ["jobs", "failed"]):
+        seen = CliRunner().invoke(main, [*command, "--database", dsns["status"]])
+        assert seen.exit_code == 0, seen.output
     shown = CliRunner().invoke(main, ["jobs", "show", "1", "--database", dsns["status"]])
     assert shown.exit_code == 1
     assert "permission denied" in shown.stderr

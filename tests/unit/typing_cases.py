@@ -1,10 +1,11 @@
 """What a type checker knows of a task. Not run: mypy reads it, and reports each unused ignore."""
 
+from datetime import timedelta
 from typing import Any, assert_type
 
 import psycopg
 
-from wsup import App, AsyncTask, Job, Task
+from wsup import App, AsyncTask, FailedJobs, Job, QueueInfo, Task
 from wsup.subworkers.contract import RunnableApp, RunnableTask
 
 app = App()
@@ -83,3 +84,16 @@ def schedules_leave_the_task_as_it_is() -> None:
     app.schedule(every=5, catch_up="some")  # type: ignore[call-overload]
     app.schedule(every=5, timezone="UTC")  # type: ignore[call-overload]
     app.schedule(every=5)(print)  # type: ignore[type-var]
+
+
+async def many_jobs_are_chosen_by_what_they_are() -> None:
+    failed = app.jobs([pay.job(1), 2], state="failed", task="pay", since=timedelta(hours=2))
+    assert_type(failed.retry(dry_run=True), int)
+    assert_type(await failed.amove("later"), int)
+    assert_type(failed.count(), dict[str, int])
+    assert_type(failed.failed(), list[FailedJobs])
+    assert_type(pay.job(1).rerun({"order": 2, "amount": 2.5}), Job[str])
+    assert_type(app.queue("mail").pause(), bool)
+    assert_type(app.queues(), list[QueueInfo])
+    app.jobs(state="lost")  # type: ignore[arg-type]
+    app.jobs(since=3)  # type: ignore[arg-type]

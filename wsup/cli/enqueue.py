@@ -86,7 +86,7 @@ def enqueue(
     from .database import migrated
 
     text = sys.stdin.read() if args == "-" else args
-    _check(text, load({}, config_file).max_args)
+    check_json(text, load({}, config_file).max_args)
     row = {"task": task, "args": text, "run_at": _moment("--run-at", run_at), **options}
     row |= _limit("expires", expires) | _limit("deadline", deadline)
     with migrated(database, config_file) as conn:
@@ -101,7 +101,8 @@ def enqueue(
     click.echo(made[0])
 
 
-def _check(args: str, max_args: int) -> None:
+def check_json(args: str, max_args: int) -> None:
+    """Raises UsageError unless it is an object of at most `max_args` bytes."""
     try:
         msgspec.json.decode(args, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError:

@@ -8,9 +8,9 @@ import click
 
 from wsup.config.errors import UsageError
 
-from .jobs import as_json_text, fetch
 from .options import settings_options
 from .output import say, span, table
+from .rows import as_json_text, fetch
 
 if TYPE_CHECKING:
     from psycopg import Connection

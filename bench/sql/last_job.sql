@@ -1,0 +1,1 @@
+SELECT coalesce(max(job), 0) FROM wsup.outcome

@@ -1,0 +1,1 @@
+SELECT wsup.rerun(%s::bigint, %s::text::json)

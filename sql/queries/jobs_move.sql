@@ -1,0 +1,1 @@
+SELECT job, state FROM wsup.move(%(jobs)s::bigint[], %(queue)s::text)

@@ -1,0 +1,1 @@
+SELECT job, state FROM wsup.purge(%(jobs)s::bigint[], %(unstarted)s::boolean)

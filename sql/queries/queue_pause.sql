@@ -1,0 +1,1 @@
+SELECT wsup.pause_queue(%s::text)

@@ -1,0 +1,1 @@
+SELECT wsup.resume_queue(%s::text)

@@ -1,0 +1,54 @@
+"""What an app can do to jobs and queues that are there already, besides a job's own handle."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from wsup.enqueue import Client
+from wsup.job import Job, JobState
+from wsup.jobs import Filter, Jobs
+from wsup.queue import Queue, QueueInfo, queues
+from wsup.sql.steps import adrive, drive
+
+
+class Operations:
+    """A part of `App`."""
+
+    _client: Client
+
+    def jobs(
+        self,
+        jobs: Iterable[int | Job[Any]] | None = None,
+        /,
+        *,
+        state: JobState | None = None,
+        queue: str | None = None,
+        task: str | None = None,
+        since: datetime | timedelta | None = None,
+        before: datetime | timedelta | None = None,
+        error: str | None = None,
+    ) -> Jobs:
+        """Jobs to be counted or changed all at once: these (or their ids), or any; all that is said
+        besides must be true of them.
+
+        `since` and `before` are about when a job ended; of one that has not, when it was enqueued.
+        A timedelta is that long ago. `error` is the name of the type of exception that a job failed
+        with. Raises UsageError.
+        """
+        ids = None
+        if jobs is not None:  # an empty list means none, and not any
+            ids = tuple(job.id if isinstance(job, Job) else job for job in jobs)
+        chosen = Filter(ids, state, queue, task, since, before, error)
+        return Jobs(chosen, self._client.pool)
+
+    def queue(self, name: str) -> Queue:
+        """A queue, to pause or resume it. Raises TaskError for a name that none can have."""
+        return Queue(name, self._client.pool)
+
+    def queues(self) -> list[QueueInfo]:
+        """The queues that jobs, supervisors or pauses name, and what is in them."""
+        return drive(queues(), self._client.pool.perform)
+
+    async def aqueues(self) -> list[QueueInfo]:
+        """`queues` for asyncio."""
+        return await adrive(queues(), self._client.pool.aperform)
