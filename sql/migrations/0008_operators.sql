@@ -206,12 +206,15 @@ BEGIN
     END IF;
     INSERT INTO wsup.job (priority, queue, task, args, options)
     SELECT j.priority, j.queue, j.task, coalesce(rerun.args, j.args),
-           coalesce(j.options::jsonb, '{}') || jsonb_build_object('rerun_of', j.id)
+           coalesce(j.options::jsonb - '{expires,deadline}'::text[], '{}')  -- moments, now past
+           || jsonb_build_object('rerun_of', j.id)
       FROM wsup.job j WHERE j.id = rerun.job
     RETURNING id INTO made;
     RETURN made;
 END
 $$;
+
+CREATE INDEX unique_key_job ON wsup.unique_key (job);
 
 -- Removes all that is stored of jobs that stand nowhere any more: their outcomes, which tell that they
 -- are over, have been deleted by the caller, so nobody can run them again. Every table whose rows hang
@@ -228,6 +231,11 @@ BEGIN
     SELECT min(u.id), max(u.id) INTO lo, hi FROM unnest(jobs) AS u(id);
     DELETE FROM wsup.failure t USING unnest(jobs) AS u(id)
      WHERE t.job = u.id AND t.job BETWEEN lo AND hi;
+    -- A key may count for longer than its job is kept, and may be in the hands of an open transaction.
+    DELETE FROM wsup.unique_key t WHERE t.ctid = ANY (ARRAY(
+        SELECT k.ctid FROM wsup.unique_key k JOIN unnest(jobs) AS u(id) ON k.job = u.id
+         WHERE k.job BETWEEN lo AND hi AND (k.until IS NULL OR k.until <= clock_timestamp())
+           FOR UPDATE OF k SKIP LOCKED));
     DELETE FROM wsup.cancel_request t USING unnest(jobs) AS u(id)
      WHERE t.job = u.id AND t.job BETWEEN lo AND hi;
     DELETE FROM wsup.job t USING unnest(jobs) AS u(id)

@@ -57,6 +57,16 @@ def test_what_ended_long_ago_goes_with_all_that_hangs_on_it(connection: Connecti
         assert connection.execute(query, [kept]).rowcount > 0  # type: ignore[arg-type]
 
 
+def test_a_key_that_still_counts_stays(connection: Connection) -> None:
+    for job, until in zip(finished_jobs(connection, 3), ("+1 h", "-1 h", None), strict=True):
+        connection.execute(
+            "INSERT INTO wsup.unique_key VALUES ('noop', %s, %s, now() + %s::interval)",
+            [str(job), job, until],
+        )
+    assert prune(connection)[0] == 3
+    assert connection.execute("SELECT key FROM wsup.unique_key").fetchall() == [("1",)]
+
+
 def test_every_table_whose_rows_hang_on_a_job_is_thought_of(connection: Connection) -> None:
     """A new one needs its line in wsup.forget, or be a place where only unfinished jobs stand."""
     places = {"ready", "ready_0", "ready_1", "ready_2", "ready_3", "waiting", "outcome"}
