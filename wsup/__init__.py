@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         UsageError,
         WsupError,
     )
+    from wsup.graph import Graph, Node
     from wsup.job import Job, JobState
     from wsup.options import Backoff
     from wsup.subworkers.context import (
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         Snooze,
         current_job,
     )
+    from wsup.subworkers.parents import ParentJob
     from wsup.task import AsyncTask, Task
 
 #: Where each name lives. They are imported when they are first used: the supervisor and most
@@ -76,6 +78,10 @@ _HOMES = {
         "UsageError",
         "WsupError",
     ),
+    "wsup.graph": (
+        "Graph",
+        "Node",
+    ),
     "wsup.job": (
         "Job",
         "JobState",
@@ -89,6 +95,7 @@ _HOMES = {
         "Snooze",
         "current_job",
     ),
+    "wsup.subworkers.parents": ("ParentJob",),
     "wsup.task": (
         "AsyncTask",
         "Task",
@@ -110,6 +117,7 @@ __all__ = [
     "CurrentJob",
     "DatabaseError",
     "Enqueuer",
+    "Graph",
     "Job",
     "JobCancelled",
     "JobError",
@@ -118,6 +126,8 @@ __all__ = [
     "JobFailed",
     "JobNotFound",
     "JobState",
+    "Node",
+    "ParentJob",
     "ResultError",
     "ResultTimeout",
     "Retry",

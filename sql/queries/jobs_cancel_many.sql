@@ -14,6 +14,12 @@ SELECT c.job, c.state
            AND (%(task)s::text IS NULL
                 OR EXISTS (SELECT FROM wsup.job j WHERE j.id = w.job AND j.task = %(task)s))
         UNION
+        SELECT w.job FROM wsup.child w
+         WHERE coalesce(%(state)s::text, 'blocked') = 'blocked'
+           AND EXISTS (SELECT FROM wsup.job j WHERE j.id = w.job
+                          AND j.queue = coalesce(%(queue)s, j.queue)
+                          AND j.task = coalesce(%(task)s, j.task))
+        UNION
         SELECT n.job FROM wsup.claim c
          CROSS JOIN LATERAL pg_catalog.unnest(c.jobs) AS s(span)
          CROSS JOIN LATERAL pg_catalog.generate_series(

@@ -17,6 +17,15 @@ WITH placed AS (
              OR EXISTS (SELECT FROM wsup.job j WHERE j.id = w.job AND j.task = %(task)s))
       ORDER BY w.job DESC LIMIT %(limit)s)
     UNION ALL
+    (SELECT c.job, 'blocked', c.attempt, NULL, NULL
+       FROM wsup.child c
+      WHERE coalesce(%(state)s::text, 'blocked') = 'blocked'
+        AND (coalesce(%(queue)s::text, %(task)s::text) IS NULL
+             OR EXISTS (SELECT FROM wsup.job j WHERE j.id = c.job
+                           AND j.queue = coalesce(%(queue)s, j.queue)
+                           AND j.task = coalesce(%(task)s, j.task)))
+      ORDER BY c.job DESC LIMIT %(limit)s)
+    UNION ALL
     (SELECT n.job, 'running', coalesce(a.attempt, 1::smallint), c.claimed_at, NULL
        FROM wsup.claim c
       CROSS JOIN LATERAL pg_catalog.unnest(c.jobs) AS s(span)
@@ -34,7 +43,7 @@ WITH placed AS (
     (SELECT o.job, o.state::text, o.attempt, o.finished_at, o.seconds
        FROM wsup.outcome o
       WHERE coalesce(%(state)s::text, o.state::text) = o.state::text
-        AND coalesce(%(state)s::text, '') NOT IN ('ready', 'waiting', 'running')
+        AND coalesce(%(state)s::text, '') NOT IN ('ready', 'waiting', 'blocked', 'running')
         AND (coalesce(%(queue)s::text, %(task)s::text) IS NULL
              OR EXISTS (SELECT FROM wsup.job j WHERE j.id = o.job
                            AND j.queue = coalesce(%(queue)s, j.queue)

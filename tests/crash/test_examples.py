@@ -42,6 +42,12 @@ PRINTED = {
         code 9876 came too late: not started by .*
         the report has failed: the printer is off \(not tried again: the deadline is .*\)
         """,
+    "book": r"""
+        to the publisher: your book has 13 words
+        13 words in 3 chapters
+        to the publisher: your book is not finished
+        no sum: its parent, job \d+, has failed
+        """,
     "orders": r"""
         to ada@example\.org: thank you for order 1
         order rolled back: no raincoats left

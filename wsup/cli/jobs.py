@@ -11,6 +11,7 @@ import msgspec
 
 from wsup.config.errors import UsageError
 
+from .job_id import ID
 from .options import settings_options
 from .output import printable, printable_lines, say, span, table
 
@@ -18,18 +19,9 @@ if TYPE_CHECKING:
     from psycopg import Connection
     from psycopg.abc import Buffer
 
-STATES = ("ready", "waiting", "running", "succeeded", "failed", "cancelled", "expired")
-UNFINISHED = STATES[:3]
+STATES = ("ready", "waiting", "blocked", "running", "succeeded", "failed", "cancelled", "expired")
+UNFINISHED = STATES[:4]
 Row = dict[str, Any]
-
-
-class JobId(click.IntRange):
-    """A job's id, a bigint."""
-
-    name = "job id"
-
-
-ID = JobId(min=1, max=2**63 - 1)
 
 
 @click.group()
@@ -106,9 +98,10 @@ def show(job: int, config_file: Path | None, database: str | None, as_json: bool
 def retry(ids: tuple[int, ...], **options: Any) -> None:
     """Run finished jobs again.
 
-    Those that failed, expired or were cancelled, at their next attempt.
+    Those that failed, expired or were cancelled, at their next attempt. A job waits for those of
+    its parents that have not ended, or are run again, too.
     """
-    _change("jobs_retry", ids, ("ready",), {}, **options)
+    _change("jobs_retry", ids, ("ready", "blocked"), {}, **options)
 
 
 @jobs.command()
