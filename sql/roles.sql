@@ -38,7 +38,8 @@ GRANT SELECT ON wsup.migration TO wsup_enqueue, wsup_run, wsup_status, wsup_read
 -- enqueue: by task.enqueue, enqueue_many and wsup.enqueue(). Its jobs' numbers come back from the
 -- INSERT (SELECT), and enqueue_many takes many of them before its COPY (INSERT, USAGE). When a job
 -- was enqueued can't be told otherwise than it was.
-GRANT SELECT (id), INSERT (id, run_at, priority, queue, task, args, options) ON wsup.job
+GRANT SELECT (id),
+      INSERT (id, run_at, priority, queue, task, args, options, after, after_lax) ON wsup.job
    TO wsup_enqueue;
 GRANT USAGE ON SEQUENCE wsup.job_id TO wsup_enqueue;
 -- Jobs with a unique key are compared with others, and may take their place.
@@ -56,10 +57,16 @@ GRANT SELECT (job, lost), INSERT ON wsup.failure TO wsup_run;
 -- What its app's schedules say, it writes down, and has enqueued tick by tick.
 GRANT SELECT, INSERT, UPDATE, DELETE ON wsup.schedule TO wsup_run;
 GRANT EXECUTE ON FUNCTION wsup.tick TO wsup_run;
-GRANT SELECT (job), INSERT ON wsup.outcome TO wsup_run;
 GRANT SELECT ON wsup.paused_queue TO wsup_run;
 -- It can't remove a job, but have those removed that have ended.
 GRANT EXECUTE ON FUNCTION wsup.prune TO wsup_run;
+GRANT SELECT (job, state), INSERT ON wsup.outcome TO wsup_run;
+-- Jobs that wait for others: it tells them of each end, and hands them what their parents gave.
+GRANT SELECT, INSERT, UPDATE, DELETE ON wsup.child, wsup.dependency, wsup.loose_end TO wsup_run;
+GRANT USAGE ON SEQUENCE wsup.loose_end_id TO wsup_run;
+GRANT SELECT ON SEQUENCE wsup.loose_end_id, wsup.dependency_used TO wsup_run;
+GRANT SELECT, UPDATE ON SEQUENCE wsup.loose_end_low TO wsup_run;
+GRANT EXECUTE ON FUNCTION wsup.options_and_parents TO wsup_run;
 DO $$
 BEGIN
     -- Before 17, only the owner may vacuum. Without it dead rows are left to autovacuum.
@@ -71,7 +78,7 @@ $$;
 
 -- status: job.status(), `wsup jobs list`, `failed`, `wsup queues list`, `wsup schedules list`,
 -- dashboards.
-GRANT SELECT ON wsup.ready, wsup.waiting, wsup.claim, wsup.supervisor, wsup.paused_queue
+GRANT SELECT ON wsup.ready, wsup.waiting, wsup.child, wsup.claim, wsup.supervisor, wsup.paused_queue
    TO wsup_status;
 GRANT SELECT (id, enqueued_at, run_at, priority, queue, task) ON wsup.job TO wsup_status;
 GRANT SELECT (job, finished_at, state, seconds, supervisor, subworker, attempt) ON wsup.outcome

@@ -144,8 +144,9 @@ class Attempts:
         self, job: wire.Job, options: wire.JobOptions, deadline: float | None
     ) -> CurrentJob:
         return CurrentJob(
-            job.id, job.task, job.queue, job.attempt, deadline, self._index, options.scheduled_for
-        )
+            job.id, job.task, job.queue, job.attempt, deadline, self._index, options.scheduled_for,
+            options.parents,
+        )  # fmt: skip
 
     def _own_process(self, error: BaseException | None) -> None:
         """A task may fork, and the child come back here: it is no subworker, and must end."""

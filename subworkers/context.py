@@ -4,6 +4,10 @@ import time
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 
+import msgspec
+
+from .parents import ParentJob, read_parents
+
 #: Seconds that a job may be put off at most (100 years); more is a mistake.
 LONGEST_WAIT = 100 * 366 * 86400.0
 
@@ -11,7 +15,16 @@ LONGEST_WAIT = 100 * 366 * 86400.0
 class CurrentJob:
     """The job that is being run: `current_job()` inside a task."""
 
-    __slots__ = ("attempt", "deadline", "id", "queue", "scheduled_for", "subworker", "task")
+    __slots__ = (
+        "_parents",
+        "attempt",
+        "deadline",
+        "id",
+        "queue",
+        "scheduled_for",
+        "subworker",
+        "task",
+    )
 
     def __init__(
         self,
@@ -22,6 +35,7 @@ class CurrentJob:
         deadline: float | None,
         subworker: int,
         scheduled_for: datetime | None = None,
+        parents: bytes | msgspec.Raw = b"",
     ) -> None:
         self.id = id
         self.task = task
@@ -35,6 +49,12 @@ class CurrentJob:
         #: The tick of the schedule that has asked for this job, however late it runs; None for a
         #: job that no schedule has asked for.
         self.scheduled_for = scheduled_for
+        self._parents = parents
+
+    @property
+    def parents(self) -> "list[ParentJob]":
+        """The jobs that this one has waited for, in the order in which they were named."""
+        return read_parents(self._parents) if bytes(self._parents) else []
 
     def seconds_left(self) -> float | None:
         """Seconds until the time-out of this attempt, or None if it has none."""

@@ -45,6 +45,9 @@ class JobOptions(msgspec.Struct, frozen=True):
     expires_at: datetime | None = None
     #: What goes on then is ended, and nothing is tried again.
     deadline: datetime | None = None
+    #: [id, state, result] of each parent, in JSON; decoded by the task that asks for them. Empty
+    #: for a job that has none.
+    parents: msgspec.Raw = msgspec.Raw()
 
 
 class Run(Message, tag=1):

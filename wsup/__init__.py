@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         UsageError,
         WsupError,
     )
+    from wsup.graph import Graph, Node
     from wsup.job import Job, JobState
     from wsup.jobs import FailedJobs, Jobs
     from wsup.options import Backoff
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
         Snooze,
         current_job,
     )
+    from wsup.subworkers.parents import ParentJob
     from wsup.task import AsyncTask, Task
 
 #: Where each name lives. They are imported when they are first used: the supervisor and most
@@ -78,6 +80,10 @@ _HOMES = {
         "UsageError",
         "WsupError",
     ),
+    "wsup.graph": (
+        "Graph",
+        "Node",
+    ),
     "wsup.job": (
         "Job",
         "JobState",
@@ -99,6 +105,7 @@ _HOMES = {
         "Snooze",
         "current_job",
     ),
+    "wsup.subworkers.parents": ("ParentJob",),
     "wsup.task": (
         "AsyncTask",
         "Task",
@@ -121,6 +128,7 @@ __all__ = [
     "DatabaseError",
     "Enqueuer",
     "FailedJobs",
+    "Graph",
     "Job",
     "JobCancelled",
     "JobError",
@@ -130,6 +138,8 @@ __all__ = [
     "JobNotFound",
     "JobState",
     "Jobs",
+    "Node",
+    "ParentJob",
     "Queue",
     "QueueInfo",
     "ResultError",

@@ -7,8 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
-from wsup.enqueue import Client
+from wsup.enqueue import Client, Connection
 from wsup.errors import TaskError
+from wsup.graph import Graph
 from wsup.job import Job, Reader
 from wsup.operations import Operations
 from wsup.options import Backoff, as_backoff, check, check_limits, check_name
@@ -237,6 +238,13 @@ class App(Operations):
         """Decorator: run this in each subworker when it stops."""
         self.stop_hooks.append(hook)
         return hook
+
+    def graph(self, connection: Connection | None = None) -> Graph:
+        """Many jobs, some of which wait for others, to be enqueued in one call.
+
+        With `connection`, a psycopg one, in the transaction that it is in.
+        """
+        return Graph(self._client, connection)
 
     def job(self, id: int) -> Job[Any]:
         """A handle on any job; its result comes as JSON has it. `task.job(id)` knows the type."""

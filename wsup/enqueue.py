@@ -14,6 +14,7 @@ from wsup.errors import ArgumentsError, TaskError
 from wsup.insert import insert_many, insert_one
 from wsup.job import Job, Reader
 from wsup.options import OnConflict, Order, When, check_name
+from wsup.parents import OnParentFailure, Parents
 from wsup.signature import Signature
 from wsup.sql.connect import NO_SCHEMA, explain
 from wsup.sql.pool import Pool
@@ -102,6 +103,18 @@ class Enqueuer(Generic[P, R]):
     def _dump(self, args: Mapping[str, object]) -> bytes:
         return self._signature.dump(args, self._client.max_args)
 
+    def planned(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Order, bytes, Reader[R]]:
+        """What a graph must know of one job. Raises ArgumentsError, TaskError."""
+        if self._connection is not None:
+            raise TaskError(
+                f"task {self._order.task}: in a graph, give the connection to app.graph(connection)"
+            )
+        if self._order.unique_key is not None:
+            raise TaskError(f"task {self._order.task}: a job of a graph can't have a unique key")
+        return self._order, self._dump(self._signature.bind(args, kwargs)), self._reader
+
     def _one(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Steps[Job[R]]:
         data = self._dump(self._signature.bind(args, kwargs))
         order = self._order
@@ -133,7 +146,7 @@ class Enqueuer(Generic[P, R]):
         if order.unique_key is not None:
             made = yield from insert_unique(order, lines, keys, many=True)
             return [Job(number, reader, how) for number, how in made]
-        ids = yield from insert_many(order, lines, copy=not _in_pipeline(self._connection))
+        ids = yield from insert_many(order, lines, copy=not in_pipeline(self._connection))
         return [Job(number, reader, "new") for number in ids]
 
     def _by_name(self, items: Iterable[Item[P]]) -> Iterator[Mapping[str, object]]:
@@ -157,25 +170,35 @@ class Enqueuer(Generic[P, R]):
                 raise type(error)(f"item {number}: {error}") from None
 
     def _door(self) -> Callable[[Request], Rows]:
-        if self._connection is None:
-            return self._client.pool.perform
-        if not isinstance(self._connection, psycopg.Connection):
-            raise self._wrong_connection("a psycopg.Connection", "aenqueue takes async ones")
-        return partial(_perform_for_caller, self._connection)
+        return door(self._client, self._connection, f"task {self._order.task}")
 
     def _adoor(self) -> Callable[[Request], Any]:
-        if self._connection is None:
-            return self._client.pool.aperform
-        if not isinstance(self._connection, psycopg.AsyncConnection):
-            raise self._wrong_connection("a psycopg.AsyncConnection", "enqueue takes others")
-        return partial(_aperform_for_caller, self._connection)
+        return adoor(self._client, self._connection, f"task {self._order.task}")
 
-    def _wrong_connection(self, need: str, hint: str) -> TaskError:
-        kind = type(self._connection)
-        return TaskError(
-            f"task {self._order.task}: connection={kind.__module__}.{kind.__qualname__} won't do: "
-            f"give {need} ({hint})"
-        )
+
+def door(client: Client, connection: Connection | None, who: str) -> Callable[[Request], Rows]:
+    """Who performs the steps: the app's pool, or a caller's connection. Raises TaskError."""
+    if connection is None:
+        return client.pool.perform
+    if not isinstance(connection, psycopg.Connection):
+        raise _wrong(who, connection, "a psycopg.Connection", "aenqueue takes async ones")
+    return partial(_perform_for_caller, connection)
+
+
+def adoor(client: Client, connection: Connection | None, who: str) -> Callable[[Request], Any]:
+    """`door` for asyncio."""
+    if connection is None:
+        return client.pool.aperform
+    if not isinstance(connection, psycopg.AsyncConnection):
+        raise _wrong(who, connection, "a psycopg.AsyncConnection", "enqueue takes others")
+    return partial(_aperform_for_caller, connection)
+
+
+def _wrong(who: str, connection: object, need: str, hint: str) -> TaskError:
+    kind = type(connection)
+    return TaskError(
+        f"{who}: connection={kind.__module__}.{kind.__qualname__} won't do: give {need} ({hint})"
+    )
 
 
 def _key(order: Order, item: Item[Any], number: int) -> str | None:
@@ -208,7 +231,7 @@ async def _aperform_for_caller(connection: psycopg.AsyncConnection[Any], step: R
         raise explain(error) from error
 
 
-def _in_pipeline(connection: Connection | None) -> bool:
+def in_pipeline(connection: Connection | None) -> bool:
     """PostgreSQL has no COPY within a pipeline."""
     return connection is not None and connection.pgconn.pipeline_status != PipelineStatus.OFF
 
@@ -229,6 +252,9 @@ def enqueue_by_name(
     unique_key: str | None = None,
     on_conflict: OnConflict | None = None,
     unique_for: float | timedelta | None = None,
+    after: Parents | None = None,
+    after_lax: Parents | None = None,
+    on_parent_failure: OnParentFailure = "cancel",
 ) -> int:
     """Enqueue a job without its app: nothing is known of the task but its name. Returns its id, or
     that of the job that has its unique key.
@@ -249,6 +275,9 @@ def enqueue_by_name(
         unique_key=unique_key,
         on_conflict=on_conflict,
         unique_for=unique_for,
+        after=after,
+        after_lax=after_lax,
+        on_parent_failure=on_parent_failure,
     )
     try:
         _OBJECT.decode(args)

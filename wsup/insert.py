@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from wsup.options import Order
+from wsup.parents import numbers
 from wsup.sql.steps import Ask, Load, Steps
 
 #: Up to so many jobs go by one INSERT, in one round trip; COPY takes three. In jobs.
@@ -24,6 +25,8 @@ def insert_one(order: Order, data: bytes) -> Steps[int]:
             order.task,
             data.decode(),
             order.options,
+            numbers(order.after),
+            numbers(order.after_lax),
         ),
     )
     return int(rows[0][0])
@@ -44,23 +47,34 @@ def insert_many(order: Order, lines: Sequence[bytes], *, copy: bool) -> Steps[li
                 order.queue,
                 order.task,
                 order.options,
+                numbers(order.after),
+                numbers(order.after_lax),
                 texts,
             ),
         )
         return [row[0] for row in rows]
+    parents = [array(numbers(order.after)), array(numbers(order.after_lax))] if order.after else []
     rows = yield Ask("reserve_ids", (order.run_at, order.delay, len(lines)))
     ids, run_at = rows[0]
-    yield Load("copy_jobs", _chunks(ids, lines, order, run_at or ""))
+    name = "copy_children" if parents else "copy_jobs"
+    yield Load(name, _chunks(ids, lines, rest(order, run_at or "", parents)))
     return list(ids)
 
 
-def _chunks(
-    ids: Sequence[int], lines: Sequence[bytes], order: Order, run_at: str
-) -> Iterator[bytes]:
-    """The rows of `copy_jobs.sql` in COPY's text format."""
-    rest = "\t".join(
-        ("", run_at, str(order.priority), order.queue, order.task, order.options or "")
+def array(ids: Sequence[int] | None) -> str:
+    """An array as COPY reads it; nothing for None."""
+    return f"{{{','.join(map(str, ids))}}}" if ids else ""
+
+
+def rest(order: Order, run_at: str, parents: Sequence[str]) -> str:
+    """What follows the arguments in a row of `copy_jobs.sql` or `copy_children.sql`."""
+    return "\t".join(
+        ("", run_at, str(order.priority), order.queue, order.task, order.options or "", *parents)
     )
+
+
+def _chunks(ids: Sequence[int], lines: Sequence[bytes], rest: str) -> Iterator[bytes]:
+    """The rows in COPY's text format."""
     row = b"%d\t%b" + rest.encode().replace(b"%", b"%%") + b"\n"
     for start in range(0, len(lines), CHUNK):
         end = start + CHUNK

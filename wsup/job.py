@@ -25,7 +25,7 @@ R = TypeVar("R")
 
 #: Where a job can stand.
 JobState: TypeAlias = Literal[
-    "ready", "waiting", "running", "succeeded", "failed", "cancelled", "expired"
+    "ready", "waiting", "blocked", "running", "succeeded", "failed", "cancelled", "expired"
 ]
 
 #: What a request to cancel a job has come to: "cancelled" at once, "cancelling" if a supervisor has

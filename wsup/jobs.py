@@ -13,12 +13,12 @@ from wsup.states import FINISHED, STATES, UNFINISHED, UNSTARTED, UNSUCCESSFUL
 
 #: Where a job must stand for what is to be done with it; the statement that does it; and what that
 #: says of those that were changed.
-VERBS: Final[Mapping[str, tuple[tuple[str, ...], str, str]]] = {
-    "retry": (UNSUCCESSFUL, "jobs_retry_many", "ready"),
-    "cancel": (UNFINISHED, "jobs_cancel_many", "cancelled"),
-    "move": (UNSTARTED, "jobs_move_many", "moved"),
-    "purge": (FINISHED, "jobs_purge_many", "purged"),
-    "purge unstarted": ((*UNSTARTED, *FINISHED), "jobs_purge_many", "purged"),
+VERBS: Final[Mapping[str, tuple[tuple[str, ...], str, tuple[str, ...]]]] = {
+    "retry": (UNSUCCESSFUL, "jobs_retry_many", ("ready", "blocked")),
+    "cancel": (UNFINISHED, "jobs_cancel_many", ("cancelled", "cancelling")),
+    "move": (UNSTARTED, "jobs_move_many", ("moved",)),
+    "purge": (FINISHED, "jobs_purge_many", ("purged",)),
+    "purge unstarted": ((*UNSTARTED, *FINISHED), "jobs_purge_many", ("purged",)),
 }
 
 
@@ -170,7 +170,7 @@ def changed(
     if dry_run:
         return (yield from counted(filter, states))
     rows = yield Ask(statement, (*filter.values(states), *more))
-    return {state: jobs for state, jobs in rows if state in (done, "cancelling")}
+    return {state: jobs for state, jobs in rows if state in done}
 
 
 def failed(filter: Filter) -> Steps[list[FailedJobs]]:

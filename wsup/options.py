@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 import msgspec
 
 from wsup.errors import TaskError
+from wsup.parents import OnParentFailure, Parent, Parents, as_parents, both
 
 #: What becomes of a job whose unique key belongs to another one.
 OnConflict: TypeAlias = Literal["skip", "replace", "raise"]
@@ -168,6 +169,10 @@ class Order:
     delay: float | None = None
     #: JSON: what differs from the task's own retries and timeout.
     options: str | None = None
+    #: The jobs that must end before …
+    after: tuple[Parent, ...] = ()
+    #: … and those of them that may end in whatever way.
+    after_lax: tuple[Parent, ...] = ()
     #: Until when it may start, and go on: seconds from the moment it is enqueued, or a moment …
     expires: float | datetime | None = None
     deadline: float | datetime | None = None
@@ -198,6 +203,9 @@ class Order:
         unique_key: str | Callable[..., str | None] | None = None,
         on_conflict: OnConflict | None = None,
         unique_for: float | timedelta | None = None,
+        after: Parents | None = None,
+        after_lax: Parents | None = None,
+        on_parent_failure: OnParentFailure = "cancel",
     ) -> "Order":
         """This order with what is not None. Raises TaskError for what won't do."""
         given: dict[str, Any] = {
@@ -227,4 +235,14 @@ class Order:
         own = {name: given.pop(name) for name in ("retries", "timeout") if name in given}
         if own:
             given["options"] = msgspec.json.encode(own).decode()
+        given["after"], given["after_lax"] = both(
+            self.task,
+            as_parents(self.task, "after", after),
+            as_parents(self.task, "after_lax", after_lax),
+            on_parent_failure,
+        )
+        if given["after"] and unique_key is not None:
+            raise TaskError(
+                f"task {self.task}: a job with a unique key can't wait for others: leave one out"
+            )
         return replace(self, **given)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-UNSTARTED: Final = ("ready", "waiting")
+UNSTARTED: Final = ("ready", "waiting", "blocked")
 UNFINISHED: Final = (*UNSTARTED, "running")
 FINISHED: Final = ("succeeded", "failed", "cancelled", "expired")
 STATES: Final = (*UNFINISHED, *FINISHED)

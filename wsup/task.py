@@ -9,6 +9,7 @@ from wsup.enqueue import Client, Connection, Enqueuer
 from wsup.errors import ResultError
 from wsup.job import Job
 from wsup.options import Backoff, OnConflict, Order, When, in_seconds
+from wsup.parents import OnParentFailure, Parents
 from wsup.signature import Signature
 from wsup.values import Unfit, to_json
 
@@ -69,6 +70,9 @@ class BaseTask(Enqueuer[P, R]):
         unique_key: str | Callable[P, str | None] | None = None,
         on_conflict: OnConflict | None = None,
         unique_for: float | timedelta | None = None,
+        after: Parents | None = None,
+        after_lax: Parents | None = None,
+        on_parent_failure: OnParentFailure = "cancel",
         connection: Connection | None = None,
     ) -> Enqueuer[P, R]:
         """The same task with other options: `task.options(delay=60).enqueue(...)`.
@@ -82,6 +86,10 @@ class BaseTask(Enqueuer[P, R]):
         is returned; "replace", it is also changed into what is asked for now, unless it has
         started; "raise", JobExists. A function is called with the arguments of each job and
         returns its key, or None.
+
+        The job waits for those in `after` (jobs, their ids, nodes of a graph) to succeed, and for
+        those in `after_lax` to end; if one of the former doesn't succeed, it is cancelled, or with
+        on_parent_failure="run" runs nevertheless.
 
         With `connection`, a psycopg one, jobs are enqueued in the transaction that it is in,
         and exist only if that is committed. Raises TaskError for a value that won't do.
@@ -98,6 +106,9 @@ class BaseTask(Enqueuer[P, R]):
             unique_key=unique_key,
             on_conflict=on_conflict,
             unique_for=unique_for,
+            after=after,
+            after_lax=after_lax,
+            on_parent_failure=on_parent_failure,
         )
         return Enqueuer(self._signature, order, self._client, connection)
 

@@ -17,10 +17,11 @@ BEGIN
     INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
     SELECT n.id, -1 - n.priority, 1, l.last_value % 4, n.queue
       FROM wsup.lane_turn l, new_jobs n
-     WHERE n.run_at IS NULL OR n.run_at <= at;
-    IF EXISTS (SELECT FROM new_jobs WHERE run_at > at) THEN
+     WHERE (n.run_at IS NULL OR n.run_at <= at) AND n.after IS NULL;
+    IF EXISTS (SELECT FROM new_jobs WHERE run_at > at OR after IS NOT NULL) THEN
         INSERT INTO wsup.waiting (job, due_at, priority, attempt, queue)
-        SELECT id, run_at, priority, 1, queue FROM new_jobs WHERE run_at > at;
+        SELECT id, run_at, priority, 1, queue FROM new_jobs WHERE run_at > at AND after IS NULL;
+        PERFORM wsup.hold_back(ARRAY(SELECT id FROM new_jobs WHERE after IS NOT NULL));
     END IF;
     RETURN NULL;
 END
@@ -46,7 +47,10 @@ CREATE FUNCTION wsup.enqueue(
     -- While a job of this task with this key has not ended, or for `unique_for`, there is no other.
     unique_key  text     DEFAULT NULL,
     on_conflict text     DEFAULT 'skip',   -- or replace, raise
-    unique_for  interval DEFAULT NULL
+    unique_for  interval DEFAULT NULL,
+    after    bigint[]    DEFAULT NULL,     -- not before these jobs have succeeded …
+    after_lax bigint[]   DEFAULT NULL,     -- … and these have ended in whatever way
+    on_parent_failure text DEFAULT 'cancel'
 ) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -71,6 +75,12 @@ BEGIN
     ELSIF timeout <= 0 THEN
         RAISE invalid_parameter_value USING MESSAGE = format(
             'wsup.enqueue: timeout %s is not above 0 seconds', timeout);
+    ELSIF on_parent_failure IS NULL OR on_parent_failure NOT IN ('cancel', 'run') THEN
+        RAISE invalid_parameter_value USING MESSAGE = format(
+            'wsup.enqueue: on_parent_failure %s is neither "cancel" nor "run"', on_parent_failure);
+    ELSIF after && after_lax THEN
+        RAISE invalid_parameter_value USING MESSAGE =
+            'wsup.enqueue: a job is named in after and in after_lax: leave one of them out';
     END IF;
     run_at := coalesce(run_at, clock_timestamp() + delay);
     IF retries IS NOT NULL OR timeout IS NOT NULL THEN
@@ -80,11 +90,16 @@ BEGIN
         given := wsup.with_limits(given, run_at, expires, expires_at, deadline, deadline_at);
     END IF;
     IF num_nonnulls(unique_key, unique_for) > 0 OR on_conflict IS DISTINCT FROM 'skip' THEN
+        IF num_nonnulls(after, after_lax) > 0 THEN
+            RAISE invalid_parameter_value USING MESSAGE =
+                'wsup.enqueue: a job with a unique key can''t wait for others: leave one of them out';
+        END IF;
         RETURN wsup.enqueue_unique(task, queue, priority, run_at, given, args::text, unique_key,
                                    on_conflict, unique_for);
     END IF;
-    INSERT INTO wsup.job (run_at, priority, queue, task, args, options)
-    VALUES (run_at, priority, queue, task, args, given)
+    INSERT INTO wsup.job (run_at, priority, queue, task, args, options, after, after_lax)
+    VALUES (run_at, priority, queue, task, args, given, nullif(after || after_lax, '{}'),
+            nullif(CASE on_parent_failure WHEN 'run' THEN after || after_lax ELSE after_lax END, '{}'))
     RETURNING id INTO made;
     RETURN made;
 END
@@ -166,7 +181,9 @@ DECLARE
             DELETE FROM wsup.ready_%1$s d WHERE d.ctid = ANY (ARRAY(SELECT at FROM locked))
             RETURNING d.job, d.rank, d.attempt),
         found AS MATERIALIZED (
-            SELECT t.job, t.rank, t.attempt, j.task, j.queue, j.args, j.options
+            SELECT t.job, t.rank, t.attempt, j.task, j.queue, j.args,
+                   CASE WHEN j.after IS NULL THEN j.options
+                        ELSE wsup.options_and_parents(j.id) END AS options
               FROM taken t JOIN wsup.job j ON j.id = t.job),
         claimed AS (
             INSERT INTO wsup.claim AS c (supervisor, jobs, retried, attempts)
@@ -372,6 +389,13 @@ BEGIN
               FROM wsup.lane_turn l, back b WHERE b.delay IS NULL)
         SELECT count(*) INTO accepted FROM back;
         refused := refused - accepted;
+    END IF;
+
+    IF (SELECT s.is_called FROM wsup.dependency_used s) THEN
+        PERFORM wsup.release(ARRAY(
+            SELECT over_job[i] FROM generate_subscripts(over_job, 1) AS i
+              JOIN unnest(claims, held) AS h(claim, jobs)
+                ON h.claim = over_claim[i] AND h.jobs @> over_job[i]));
     END IF;
 
     IF cardinality(fail_job) > 0 THEN

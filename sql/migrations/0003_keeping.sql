@@ -12,6 +12,9 @@ DECLARE
     -- are not due would be looked at.
     due_by CONSTANT timestamptz := clock_timestamp();
 BEGIN
+    IF wsup.untied() IS NOT NULL THEN
+        PERFORM wsup.tie_up(n);
+    END IF;
     WITH due AS MATERIALIZED (
         SELECT w.job FROM wsup.waiting w WHERE w.due_at <= due_by
          ORDER BY w.due_at LIMIT n FOR UPDATE SKIP LOCKED),
@@ -22,8 +25,8 @@ BEGIN
     SELECT m.job, -1 - m.priority, m.attempt, l.last_value % 4, m.queue
       FROM wsup.lane_turn l, moved m;
     GET DIAGNOSTICS promoted = ROW_COUNT;
-    next_due := (SELECT extract(epoch FROM w.due_at - clock_timestamp())
-                   FROM wsup.waiting w ORDER BY w.due_at LIMIT 1);
+    next_due := least((SELECT extract(epoch FROM w.due_at - clock_timestamp())
+                         FROM wsup.waiting w ORDER BY w.due_at LIMIT 1), wsup.untied());
 END
 $$;
 
@@ -38,7 +41,8 @@ BEGIN
     -- The writers first: one that ends between the two looks has its jobs found by the second.
     writers := ARRAY(
         SELECT DISTINCT l.virtualtransaction FROM pg_catalog.pg_locks l
-         WHERE l.relation IN ('wsup.ready'::regclass, 'wsup.waiting'::regclass)
+         WHERE l.relation IN ('wsup.ready'::regclass, 'wsup.waiting'::regclass,
+                              'wsup.loose_end'::regclass)
            AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
                               WHERE d.datname = current_database())
            AND l.mode = 'RowExclusiveLock' AND l.granted AND l.pid <> pg_backend_pid());
@@ -46,8 +50,8 @@ BEGIN
         SELECT FROM unnest(queues) AS q(queue)
          CROSS JOIN LATERAL (SELECT FROM wsup.ready r WHERE r.queue = q.queue LIMIT 1) found
          WHERE q.queue <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p)));
-    next_due := (SELECT extract(epoch FROM w.due_at - clock_timestamp())
-                   FROM wsup.waiting w ORDER BY w.due_at LIMIT 1);
+    next_due := least((SELECT extract(epoch FROM w.due_at - clock_timestamp())
+                         FROM wsup.waiting w ORDER BY w.due_at LIMIT 1), wsup.untied());
 END
 $$;
 
@@ -73,8 +77,8 @@ BEGIN
         SELECT FROM unnest(beat.queues) AS q(queue)
          CROSS JOIN LATERAL (SELECT FROM wsup.ready r WHERE r.queue = q.queue LIMIT 1) found
          WHERE q.queue <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p)));
-    next_due := (SELECT extract(epoch FROM w.due_at - clock_timestamp())
-                   FROM wsup.waiting w ORDER BY w.due_at LIMIT 1);
+    next_due := least((SELECT extract(epoch FROM w.due_at - clock_timestamp())
+                         FROM wsup.waiting w ORDER BY w.due_at LIMIT 1), wsup.untied());
     dead_rows := ARRAY[pg_stat_get_dead_tuples('wsup.ready_0'::regclass),
                        pg_stat_get_dead_tuples('wsup.ready_1'::regclass),
                        pg_stat_get_dead_tuples('wsup.ready_2'::regclass),
@@ -117,6 +121,7 @@ AS $$
 DECLARE
     host  text;
     freed bigint;
+    lost  bigint[];
 BEGIN
     DELETE FROM wsup.supervisor s WHERE s.id = dead RETURNING s.host INTO host;
     DELETE FROM wsup.sleeper s WHERE s.supervisor = dead;
@@ -146,7 +151,9 @@ BEGIN
         INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
         SELECT j.job, -1 - j.priority, j.attempt, l.last_value % 4, j.queue
           FROM wsup.lane_turn l, judged j WHERE NOT j.over)
-    SELECT count(*) INTO freed FROM held;
+    SELECT count(*), (SELECT array_agg(j.job) FROM judged j WHERE j.over) INTO freed, lost
+      FROM held;
+    PERFORM wsup.release(lost);
     RETURN freed;
 END
 $$;
@@ -196,8 +203,8 @@ $$;
 
 -- operators --------------------------------------------------------------------------------------
 
--- Where a job stands: ready, waiting, running, succeeded, failed, cancelled, expired; NULL if there
--- is no such job. Asked in the order in which a job moves, so that it isn't missed while it does.
+-- Where a job stands: ready, waiting, blocked, running, succeeded, failed, cancelled, expired; NULL if
+-- there is no such job. Asked in the order in which a job moves, so that it isn't missed while it does.
 CREATE FUNCTION wsup.status(job bigint) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
@@ -210,6 +217,7 @@ BEGIN
         ELSE coalesce(
             (SELECT o.state::text FROM wsup.outcome o WHERE o.job = status.job),
             (SELECT 'waiting' FROM wsup.waiting w WHERE w.job = status.job),
+            (SELECT 'blocked' FROM wsup.child c WHERE c.job = status.job),
             (SELECT 'ready' FROM wsup.ready r
               WHERE r.queue = j.queue AND r.rank = -1 - j.priority AND r.job = status.job LIMIT 1),
             'running')
@@ -217,12 +225,15 @@ BEGIN
 END
 $$;
 
--- Runs finished jobs again that did not succeed, at their next attempt.
+-- Runs finished jobs again that did not succeed, at their next attempt. One that has parents waits for
+-- those that have not ended, or are run again, too.
 CREATE FUNCTION wsup.retry(jobs bigint[]) RETURNS TABLE (job bigint, state text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
+DECLARE
+    children bigint[];
+    attempts smallint[];
 BEGIN
-    RETURN QUERY
     WITH again AS (
         DELETE FROM wsup.outcome o
          WHERE o.job = ANY (retry.jobs) AND o.state <> 'succeeded'
@@ -232,9 +243,12 @@ BEGIN
     made AS (
         INSERT INTO wsup.ready AS r (job, rank, attempt, lane, queue)
         SELECT j.id, -1 - j.priority, a.attempt + 1, wsup.current_lane(), j.queue
-          FROM again a JOIN wsup.job j ON j.id = a.job
-        RETURNING r.job)
-    SELECT u.id, CASE WHEN m.job IS NULL THEN wsup.status(u.id) ELSE 'ready' END
-      FROM unnest(retry.jobs) AS u(id) LEFT JOIN made m ON m.job = u.id;
+          FROM again a JOIN wsup.job j ON j.id = a.job WHERE j.after IS NULL)
+    SELECT array_agg(a.job), array_agg(a.attempt + 1) INTO children, attempts
+      FROM again a JOIN wsup.job j ON j.id = a.job WHERE j.after IS NOT NULL;
+    IF children IS NOT NULL THEN
+        PERFORM wsup.hold_back(children, attempts);
+    END IF;
+    RETURN QUERY SELECT u.id, wsup.status(u.id) FROM unnest(retry.jobs) AS u(id);
 END
 $$;

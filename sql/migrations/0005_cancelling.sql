@@ -30,12 +30,14 @@ BEGIN
            WHERE r.queue = q.queue AND r.rank = -1 - q.priority AND r.job = q.id
           RETURNING r.job, r.attempt),
     b AS (DELETE FROM wsup.waiting w USING wanted q WHERE w.job = q.id RETURNING w.job, w.attempt),
+    c AS (DELETE FROM wsup.child h USING wanted q WHERE h.job = q.id RETURNING h.job, h.attempt),
     over AS (
         INSERT INTO wsup.outcome AS o (job, state, attempt, reason)
         SELECT t.job, 'cancelled', t.attempt, cancel.reason
-          FROM (SELECT * FROM a UNION ALL SELECT * FROM b) t
+          FROM (SELECT * FROM a UNION ALL SELECT * FROM b UNION ALL SELECT * FROM c) t
         RETURNING o.job)
     SELECT array_agg(o.job) INTO ended FROM over o;
+    PERFORM wsup.release_later(ended);
 
     -- By now, the deletion has waited for whoever was just taking one of them: the others are claimed,
     -- or over, or on their way back, where the next pull meets their request.
@@ -80,6 +82,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
 SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 AS $$
+DECLARE
+    ended bigint[];
 BEGIN
     WITH asked AS MATERIALIZED (
         SELECT j.id, j.queue, j.priority
@@ -102,8 +106,10 @@ BEGIN
         RETURNING o.job),
     done AS MATERIALIZED (
         SELECT q.job FROM over o JOIN wsup.cancel_request q ON q.job = o.job
-           FOR UPDATE OF q SKIP LOCKED)
-    DELETE FROM wsup.cancel_request q USING done d WHERE q.job = d.job;
+           FOR UPDATE OF q SKIP LOCKED),
+    heard AS (DELETE FROM wsup.cancel_request q USING done d WHERE q.job = d.job)
+    SELECT array_agg(o.job) INTO ended FROM over o;
+    PERFORM wsup.release(ended);
 END
 $$;
 

@@ -79,6 +79,10 @@ BEGIN
           WHERE 'waiting' = ANY (coalesce(find_jobs.states, '{waiting}'))
             AND (find_jobs.queue IS NULL OR w.queue = find_jobs.queue))
         UNION ALL
+        (SELECT c.job, 'blocked', c.attempt, NULL
+           FROM wsup.child c
+          WHERE 'blocked' = ANY (coalesce(find_jobs.states, '{blocked}')))
+        UNION ALL
         (SELECT n.job, 'running', coalesce(a.attempt, 1::smallint), c.claimed_at
            FROM wsup.claim c
           CROSS JOIN LATERAL unnest(c.jobs) AS s(span)
@@ -147,13 +151,20 @@ SET jit = off SET plan_cache_mode = force_custom_plan SET enable_hashjoin = off 
 AS $$
 #variable_conflict use_column
 DECLARE
+    held  bigint[];
     later bigint[];
     now   bigint[];
 BEGIN
     IF move.queue IS NULL OR move.queue = '' THEN
         RAISE invalid_parameter_value USING MESSAGE = 'wsup.move: the queue must be named';
     END IF;
-    -- These first: one that becomes ready meanwhile is then met there.
+    -- In the order in which a job moves: one that becomes ready meanwhile is then met there.
+    WITH held AS MATERIALIZED (
+        SELECT c.job FROM wsup.child c WHERE c.job = ANY (move.jobs) FOR UPDATE OF c),
+    said AS (
+        UPDATE wsup.job j SET queue = move.queue FROM held h
+         WHERE j.id = h.job AND j.queue <> move.queue RETURNING j.id)
+    SELECT array_agg(s.id) INTO held FROM said s;
     WITH moved AS (
         UPDATE wsup.waiting w SET queue = move.queue
          WHERE w.job = ANY (move.jobs) AND w.queue <> move.queue RETURNING w.job),
@@ -178,7 +189,7 @@ BEGIN
         PERFORM pg_notify('wsup', 'queue');  -- the trigger that wakes sleepers heeds new rows only
     END IF;
     RETURN QUERY
-    SELECT u.id, CASE WHEN u.id = ANY (later) OR u.id = ANY (now) THEN 'moved'
+    SELECT u.id, CASE WHEN u.id = ANY (held || later || now) THEN 'moved'
                       ELSE wsup.status(u.id) END
       FROM unnest(move.jobs) AS u(id);
 END
@@ -196,7 +207,7 @@ BEGIN
     IF state IS NULL THEN
         RAISE invalid_parameter_value USING MESSAGE = format(
             'wsup.rerun: job %s: there is no such job', rerun.job);
-    ELSIF state IN ('ready', 'waiting', 'running') THEN
+    ELSIF state IN ('ready', 'waiting', 'blocked', 'running') THEN
         RAISE invalid_parameter_value USING MESSAGE = format(
             'wsup.rerun: job %s is %s: only a finished job is run once more', rerun.job, state);
     ELSIF json_typeof(rerun.args) <> 'object' THEN
@@ -243,8 +254,8 @@ BEGIN
 END
 $$;
 
--- Removes jobs for good: those that have ended, and with `unstarted` those that have not started.
--- Tells for each 'purged', or where it stands.
+-- Removes jobs for good: those that have ended, and with `unstarted` those that have not started, but
+-- for those that others wait for. Tells for each 'purged', or where it stands.
 CREATE FUNCTION wsup.purge(jobs bigint[], unstarted boolean DEFAULT false)
 RETURNS TABLE (job bigint, state text) LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
@@ -254,7 +265,9 @@ DECLARE
     gone bigint[];
 BEGIN
     -- Whoever has deleted the row that says where a job stands has that job.
-    WITH over AS (DELETE FROM wsup.outcome o WHERE o.job = ANY (purge.jobs) RETURNING o.job)
+    WITH over AS (
+        DELETE FROM wsup.outcome o
+         WHERE o.job = ANY (purge.jobs) AND o.job <> ALL (wsup.needed()) RETURNING o.job)
     SELECT coalesce(array_agg(o.job), '{}') INTO gone FROM over o;
     IF unstarted THEN
         gone := gone || wsup.withdraw(purge.jobs);
@@ -266,27 +279,34 @@ BEGIN
 END
 $$;
 
--- Takes jobs that have not started from where they stand; returns which. In the order, and for the
--- reasons, of `wsup.move`.
+-- Takes jobs that have not started, and that no other waits for, from where they stand; returns which.
+-- In the order, and for the reasons, of `wsup.move`.
 CREATE FUNCTION wsup.withdraw(jobs bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET jit = off SET plan_cache_mode = force_custom_plan SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
+    free  bigint[] := ARRAY(
+        SELECT u.id FROM unnest(withdraw.jobs) AS u(id)
+         WHERE NOT EXISTS (SELECT FROM wsup.dependency d WHERE d.parent = u.id));
+    held  bigint[];
     later bigint[];
     now   bigint[];
 BEGIN
-    WITH gone AS (DELETE FROM wsup.waiting w WHERE w.job = ANY (withdraw.jobs) RETURNING w.job)
+    WITH gone AS (DELETE FROM wsup.child c WHERE c.job = ANY (free) RETURNING c.job)
+    SELECT array_agg(g.job) INTO held FROM gone g;
+    DELETE FROM wsup.dependency d WHERE d.child = ANY (held);
+    WITH gone AS (DELETE FROM wsup.waiting w WHERE w.job = ANY (free) RETURNING w.job)
     SELECT array_agg(g.job) INTO later FROM gone g;
     WITH wanted AS MATERIALIZED (
-        SELECT j.id, j.queue, j.priority FROM wsup.job j WHERE j.id = ANY (withdraw.jobs)
+        SELECT j.id, j.queue, j.priority FROM wsup.job j WHERE j.id = ANY (free)
          ORDER BY j.priority, j.id DESC),
     gone AS (
         DELETE FROM wsup.ready r USING wanted q
          WHERE r.queue = q.queue AND r.rank = -1 - q.priority AND r.job = q.id
         RETURNING r.job)
     SELECT array_agg(g.job) INTO now FROM gone g;
-    RETURN coalesce(later, '{}') || coalesce(now, '{}');
+    RETURN coalesce(held || later || now, '{}');
 END
 $$;

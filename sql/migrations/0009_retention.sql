@@ -18,6 +18,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     cutoff CONSTANT timestamptz := clock_timestamp() - keep * interval '1 second';
+    needed CONSTANT bigint[] := wsup.needed();
     gone   bigint[];
     seen   bigint;
 BEGIN
@@ -30,9 +31,10 @@ BEGIN
         RETURN;
     END IF;
     PERFORM set_config('synchronous_commit', 'off', true);  -- what a crash brings back is pruned again
-    -- A job that unfinished ones still need is to be left out of `gone` here.
     SELECT max(p.job), coalesce(max(p.job) FILTER (WHERE p.finished_at < cutoff), after),
-           array_agg(p.job) FILTER (WHERE p.finished_at < cutoff AND p.state = ANY (states))
+           array_agg(p.job) FILTER (
+               WHERE p.finished_at < cutoff AND p.state = ANY (states)
+                 AND p.job <> ALL (needed))
       INTO seen, reached, gone
       FROM (SELECT o.job, o.state, o.finished_at FROM wsup.outcome o
              WHERE o.job > after ORDER BY o.job LIMIT most) p;

@@ -13,4 +13,7 @@ SELECT wsup.enqueue(
     deadline_at => %(deadline_at)s::timestamptz,
     unique_key => %(unique_key)s::text,
     on_conflict => %(on_conflict)s::text,
-    unique_for => %(unique_for)s::double precision * interval '1 second')
+    unique_for => %(unique_for)s::double precision * interval '1 second',
+    after => %(after)s::bigint[],
+    after_lax => %(after_lax)s::bigint[],
+    on_parent_failure => %(on_parent_failure)s::text)

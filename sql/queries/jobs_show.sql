@@ -1,11 +1,19 @@
--- All that is known of one job, but for its failures. `held` is the claim that it stands in.
+-- All that is known of one job, but for its failures. `held` is the claim that it stands in; of the
+-- jobs that it waits for, and that wait for it, there may be many: each list ends after 100.
 SELECT j.id, wsup.status(j.id) AS state, j.task, j.queue, j.priority,
        j.args::text AS args, j.options::text AS options, j.enqueued_at, j.run_at,
        w.due_at, w.attempt AS next_attempt,
        held.claimed_at, held.supervisor AS held_by, held.host AS held_on,
        o.finished_at, o.attempt, o.seconds, o.supervisor,
        CASE WHEN o.subworker OPERATOR(pg_catalog.>=) 0 THEN o.subworker END AS subworker,
-       o.result::text AS result, o.reason
+       o.result::text AS result, o.reason,
+       CASE WHEN j.after IS NOT NULL THEN j.after[:100] END AS parents,
+       (SELECT pg_catalog.array_agg(d.parent) FROM (
+            SELECT d.parent FROM wsup.dependency d WHERE d.child = j.id
+             ORDER BY d.parent LIMIT 100) d) AS waits_for,
+       (SELECT pg_catalog.array_agg(d.child) FROM (
+            SELECT d.child FROM wsup.dependency d WHERE d.parent = j.id
+             ORDER BY d.child LIMIT 100) d) AS awaited_by
   FROM wsup.job j
   LEFT JOIN wsup.waiting w ON w.job = j.id
   LEFT JOIN wsup.outcome o ON o.job = j.id

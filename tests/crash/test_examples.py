@@ -56,6 +56,12 @@ PRINTED = {
         there is no job 1
         written down: /index\.html
         """,
+    "book": r"""
+        to the publisher: your book has 13 words
+        13 words in 3 chapters
+        to the publisher: your book is not finished
+        no sum: its parent, job \d+, has failed
+        """,
     "orders": r"""
         to ada@example\.org: thank you for order 1
         order rolled back: no raincoats left

@@ -11,7 +11,8 @@ import click
 from wsup.config.errors import UsageError
 from wsup.states import FINISHED, UNFINISHED, UNSTARTED, UNSUCCESSFUL
 
-from .filters import ID, chosen, filter_options
+from .filters import chosen, filter_options
+from .job_id import ID
 from .options import settings_options
 from .output import say, table
 from .rows import Row, as_json_text, fetch
@@ -30,12 +31,12 @@ DONE = {
     "purge": (
         "purged",
         "be purged",
-        "only finished jobs are purged, and --unstarted ones",
+        "only finished jobs are purged, and --unstarted ones; and none that others wait for",
     ),
 }
 #: The states that tell of a change, for jobs named by their IDs.
 WISHES = {
-    "retry": ("ready",),
+    "retry": ("ready", "blocked"),
     "cancel": ("cancelled", "cancelling"),
     "move": ("moved",),
     "purge": ("purged",),
@@ -52,7 +53,7 @@ def retry(ids: tuple[int, ...], **options: Any) -> None:
     """Run finished jobs again.
 
     Those that failed, expired or were cancelled, at their next attempt: by their IDs, or all that
-    the options choose.
+    the options choose. A job waits for those of its parents that have not ended, or are run again.
     """
     _change("retry", ids, {}, **options)
 

@@ -11,6 +11,7 @@ import msgspec
 from wsup.config.errors import UsageError
 from wsup.config.loading import load
 
+from .job_id import ID
 from .options import settings_options
 from .output import say
 
@@ -62,6 +63,15 @@ EXAMPLE = """for example '{"user": 7}'"""
     metavar="SECONDS",
     help="How long it has the key; else until it has ended.",
 )
+@click.option("--after", type=ID, multiple=True, metavar="ID", help="Not before it has succeeded.")
+@click.option("--after-lax", type=ID, multiple=True, metavar="ID", help="Not before it has ended.")
+@click.option(
+    "--on-parent-failure",
+    type=click.Choice(["cancel", "run"]),
+    default="cancel",
+    show_default=True,
+    help="What to do if an --after doesn't succeed.",
+)
 def enqueue(
     task: str,
     args: str,
@@ -70,6 +80,8 @@ def enqueue(
     run_at: str | None,
     expires: str | None,
     deadline: str | None,
+    after: tuple[int, ...],
+    after_lax: tuple[int, ...],
     **options: object,
 ) -> None:
     """Ask for a job, and print its id.
@@ -89,13 +101,14 @@ def enqueue(
     check_json(text, load({}, config_file).max_args)
     row = {"task": task, "args": text, "run_at": _moment("--run-at", run_at), **options}
     row |= _limit("expires", expires) | _limit("deadline", deadline)
+    row |= {"after": list(after) or None, "after_lax": list(after_lax) or None}
     with migrated(database, config_file) as conn:
         try:
             made = conn.execute(statement("jobs_enqueue"), row).fetchone()
         except errors.UniqueViolation as error:
             say(f"enqueue {task!r}: {_told(error)}")
             sys.exit(1)
-        except errors.DataError as error:
+        except (errors.DataError, errors.ForeignKeyViolation) as error:
             raise UsageError(f"enqueue {task!r}: {_told(error)}") from error
     assert made is not None  # noqa: S101  (a function's value is always a row)
     click.echo(made[0])

@@ -19,15 +19,6 @@ NAMES: Final = ("state", "queue", "task", "error", "since", "before")
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-class JobId(click.IntRange):
-    """A job's id, a bigint."""
-
-    name = "job id"
-
-
-ID = JobId(min=1, max=2**63 - 1)
-
-
 class Moment(click.ParamType["datetime | timedelta"]):
     """A time, or how long ago it was."""
 

@@ -10,7 +10,8 @@ import msgspec
 from wsup.config.errors import UsageError
 
 from . import change
-from .filters import ID, chosen, filter_options
+from .filters import chosen, filter_options
+from .job_id import ID
 from .options import settings_options
 from .output import printable, printable_lines, span, table
 from .rows import Row, as_json_text, fetch

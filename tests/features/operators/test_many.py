@@ -224,7 +224,7 @@ def test_reruns_in_sql_are_checked(app: App, connection: Connection) -> None:
         ({}, "purge", "no job is named"),
         ({"state": "ready"}, "retry", "for jobs that are failed, cancelled or expired"),
         ({"state": "running"}, "purge", "that are succeeded, failed, cancelled or expired"),
-        ({"state": "failed"}, "cancel", "for jobs that are ready, waiting or running"),
+        ({"state": "failed"}, "cancel", "for jobs that are ready, waiting, blocked or running"),
         ({"state": "lost"}, "count", "state='lost': there is none such"),
         ({"since": 3}, "count", "since=3: give a datetime with a time zone, or a timedelta"),
         ({"before": datetime(2026, 1, 1)}, "count", "give a datetime with a time zone"),
