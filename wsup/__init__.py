@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wsup.errors import (
         ArgumentsError,
         ArgumentsTooLarge,
+        CheckpointError,
         ConfigError,
         ConnectionLost,
         DatabaseError,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     )
     from wsup.job import Job, JobState
     from wsup.jobs import FailedJobs, Jobs
+    from wsup.notes import LogLine, Progress
     from wsup.options import Backoff
     from wsup.queue import Queue, QueueInfo
     from wsup.subworkers.context import (
@@ -63,6 +65,7 @@ _HOMES = {
     "wsup.errors": (
         "ArgumentsError",
         "ArgumentsTooLarge",
+        "CheckpointError",
         "ConfigError",
         "ConnectionLost",
         "DatabaseError",
@@ -85,6 +88,10 @@ _HOMES = {
     "wsup.jobs": (
         "FailedJobs",
         "Jobs",
+    ),
+    "wsup.notes": (
+        "LogLine",
+        "Progress",
     ),
     "wsup.options": ("Backoff",),
     "wsup.queue": (
@@ -115,6 +122,7 @@ __all__ = [
     "Backoff",
     "Cancel",
     "CancelRequested",
+    "CheckpointError",
     "ConfigError",
     "ConnectionLost",
     "CurrentJob",
@@ -130,6 +138,8 @@ __all__ = [
     "JobNotFound",
     "JobState",
     "Jobs",
+    "LogLine",
+    "Progress",
     "Queue",
     "QueueInfo",
     "ResultError",

@@ -11,7 +11,16 @@ from wsup.enqueue import Client
 from wsup.errors import TaskError
 from wsup.job import Job, Reader
 from wsup.operations import Operations
-from wsup.options import Backoff, as_backoff, check, check_limits, check_name
+from wsup.options import (
+    Backoff,
+    LevelName,
+    as_backoff,
+    as_level,
+    check,
+    check_app,
+    check_limits,
+    check_name,
+)
 from wsup.schedule import CatchUp, Schedule, make_schedule
 from wsup.sql.pool import Pool
 from wsup.task import AsyncTask, Task
@@ -45,11 +54,22 @@ class App(Operations):
 
     `database` is a connection string; without one, the settings say it: WSUP_DATABASE, wsup.toml,
     or libpq's PG* variables, looked at when a connection is first needed. `max_args` limits the
-    arguments of a job, in bytes of JSON.
+    arguments of a job, in bytes of JSON. With `capture_logs`, what jobs print and log is kept with
+    them (`job.logs()`, `wsup jobs logs`): records from INFO on (True), or from the level that it
+    names. Raises TaskError for another value.
     """
 
-    def __init__(self, database: str | None = None, *, max_args: int = MAX_ARGS) -> None:
+    def __init__(
+        self,
+        database: str | None = None,
+        *,
+        max_args: int = MAX_ARGS,
+        capture_logs: bool | LevelName = False,
+    ) -> None:
+        check_app(capture_logs=capture_logs)
         self.database = database
+        #: Of the tasks that don't say it themselves.
+        self.capture_logs: bool | LevelName = capture_logs
         #: By name.
         self.tasks: dict[str, AnyTask] = {}
         #: By name.
@@ -91,6 +111,7 @@ class App(Operations):
         timeout: float | None = None,
         expires: float | timedelta | None = None,
         deadline: float | timedelta | None = None,
+        capture_logs: bool | LevelName | None = None,
     ) -> Registrar: ...
     def task(
         self,
@@ -105,6 +126,7 @@ class App(Operations):
         timeout: float | None = None,
         expires: float | timedelta | None = None,
         deadline: float | timedelta | None = None,
+        capture_logs: bool | LevelName | None = None,
     ) -> Any:
         """Make a function a task: `@app.task`, or `@app.task(queue="mail", retries=3)`.
 
@@ -113,8 +135,10 @@ class App(Operations):
         `retries` others, each after the wait that `backoff` says (a number: that many seconds
         each time). An attempt that takes longer than `timeout` seconds is ended. `expires` and
         `deadline`, in seconds from when a job may start, are those of jobs that are given none: if
-        one hasn't started by then it never does, and at the deadline it is ended. Raises TaskError.
+        one hasn't started by then it never does, and at the deadline it is ended.
+        `capture_logs`, if given, goes before the app's. Raises TaskError.
         """
+        captures = self.capture_logs if capture_logs is None else capture_logs
 
         def register(function: Callable[..., Any]) -> AnyTask:
             label = _name(function) if name is None else check_name(name)
@@ -127,6 +151,7 @@ class App(Operations):
                 retries=retries,
                 backoff=backoff,
                 timeout=timeout,
+                capture_logs=captures,
             )
             check_limits(label, expires=expires, deadline=deadline)
             if taken := self.tasks.get(label):
@@ -146,6 +171,7 @@ class App(Operations):
                 timeout=timeout,
                 expires=expires,
                 deadline=deadline,
+                capture_level=as_level(captures),
             )
             return task
 

@@ -5,10 +5,12 @@ SELECT j.id, wsup.status(j.id) AS state, j.task, j.queue, j.priority,
        held.claimed_at, held.supervisor AS held_by, held.host AS held_on,
        o.finished_at, o.attempt, o.seconds, o.supervisor,
        CASE WHEN o.subworker OPERATOR(pg_catalog.>=) 0 THEN o.subworker END AS subworker,
-       o.result::text AS result, o.reason
+       o.result::text AS result, o.reason,
+       pr.fraction AS progress, pr.message AS progress_message, pr.attempt AS progress_attempt
   FROM wsup.job j
   LEFT JOIN wsup.waiting w ON w.job = j.id
   LEFT JOIN wsup.outcome o ON o.job = j.id
+  LEFT JOIN wsup.progress pr ON pr.job = j.id
   LEFT JOIN LATERAL (
         SELECT c.claimed_at, c.supervisor, s.host
           FROM wsup.claim c LEFT JOIN wsup.supervisor s ON s.id = c.supervisor

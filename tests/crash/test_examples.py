@@ -56,6 +56,16 @@ PRINTED = {
         there is no job 1
         written down: /index\.html
         """,
+    "pages": r"""
+        went on at page 31 after it was killed
+        attempt 2: 100%, page 100 of 100
+        """,
+    "bills": r"""
+        a negative amount; before that:
+        stdout -: billing order 2
+        shop\.bills INFO: -1\.00
+        shop\.bills ERROR: who owes whom\?
+        """,
     "orders": r"""
         to ada@example\.org: thank you for order 1
         order rolled back: no raincoats left
