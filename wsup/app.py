@@ -1,15 +1,14 @@
 """The app: a program's tasks, hooks, and its way to the database."""
 
 import inspect
-import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
 from wsup.enqueue import Client
 from wsup.errors import TaskError
 from wsup.job import Job, Reader
+from wsup.naming import place_of, task_name
 from wsup.operations import Operations
 from wsup.options import (
     Backoff,
@@ -141,7 +140,7 @@ class App(Operations):
         captures = self.capture_logs if capture_logs is None else capture_logs
 
         def register(function: Callable[..., Any]) -> AnyTask:
-            label = _name(function) if name is None else check_name(name)
+            label = task_name(function) if name is None else check_name(name)
             if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
                 raise TaskError(f"task {label}: a generator can't be a task: return a list instead")
             check(
@@ -156,8 +155,8 @@ class App(Operations):
             check_limits(label, expires=expires, deadline=deadline)
             if taken := self.tasks.get(label):
                 raise TaskError(
-                    f"task {label}: {_place(taken.function)} has this name, and {_place(function)} "
-                    "wants it, too; give one of them a name=…"
+                    f"task {label}: {place_of(taken.function)} has this name, and "
+                    f"{place_of(function)} wants it, too; give one of them a name=…"
                 )
             kind: type[AnyTask] = AsyncTask if inspect.iscoroutinefunction(function) else Task
             task = self.tasks[label] = kind(
@@ -280,31 +279,3 @@ class App(Operations):
         from wsup.config.database import resolve
 
         return resolve(self.database)
-
-
-def _name(function: Callable[..., Any]) -> str:
-    """The name of a function's task: where it is defined. Raises TaskError if that is no place."""
-    name = getattr(function, "__qualname__", "")
-    if not name or "<" in name:
-        raise TaskError(
-            f"task {name or function!r}: a lambda, or a function inside of a function, has no name "
-            "to be found by; move it to the top of its module, or give it a name=…"
-        )
-    return f"{_module(function)}.{name}"
-
-
-def _module(function: Callable[..., Any]) -> str:
-    """The module's name as others import it, also if it is the program that was started."""
-    if function.__module__ != "__main__":
-        return function.__module__
-    main = sys.modules["__main__"]
-    if main.__spec__ is not None:  # python -m package.module
-        return main.__spec__.name.removesuffix(".__main__")
-    file = getattr(main, "__file__", None)
-    return Path(file).stem if file else "__main__"
-
-
-def _place(function: Callable[..., Any]) -> str:
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    where = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
-    return f"{getattr(function, '__qualname__', function)}{where}"
