@@ -172,6 +172,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = MIB
 
+    #: Only of tasks that capture; the first so many bytes, for what is sent can't be taken back.
+    log_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=64 * MIB,
+            description="How much of what an attempt writes is captured; 0: nothing.",
+            extra={"unit": "bytes"},
+        ),
+    ] = 64 * KIB
+
     #: Larger things belong elsewhere; the args then carry their address.
     max_args: Annotated[
         int,

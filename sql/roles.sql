@@ -67,6 +67,9 @@ GRANT USAGE ON SEQUENCE wsup.loose_end_id TO wsup_run;
 GRANT SELECT ON SEQUENCE wsup.loose_end_id, wsup.dependency_used TO wsup_run;
 GRANT SELECT, UPDATE ON SEQUENCE wsup.loose_end_low TO wsup_run;
 GRANT EXECUTE ON FUNCTION wsup.options_and_parents TO wsup_run;
+-- What jobs say of themselves. An attempt is given the last one's checkpoint.
+GRANT SELECT, INSERT, UPDATE ON wsup.progress, wsup.checkpoint TO wsup_run;
+GRANT SELECT (job, claim, piece), INSERT ON wsup.log TO wsup_run;
 DO $$
 BEGIN
     -- Before 17, only the owner may vacuum. Without it dead rows are left to autovacuum.
@@ -85,6 +88,7 @@ GRANT SELECT (job, finished_at, state, seconds, supervisor, subworker, attempt) 
    TO wsup_status;
 GRANT SELECT (job, attempt, failed_at, supervisor, subworker, lost, type) ON wsup.failure
    TO wsup_status;
+GRANT SELECT (job, attempt, at, fraction) ON wsup.progress TO wsup_status;
 
 GRANT SELECT (app, name, task, queue, cron, timezone, every, catch_up, paused, next_tick,
               last_tick) ON wsup.schedule TO wsup_status;
@@ -92,6 +96,6 @@ GRANT SELECT (app, name, task, queue, cron, timezone, every, catch_up, paused, n
 -- it stands; to see which jobs there are (`wsup jobs cancel --queue`) takes wsup_status, too.
 GRANT EXECUTE ON FUNCTION wsup.cancel(bigint[], boolean, text) TO wsup_cancel;
 
--- read: job.result(), `wsup jobs show`.
+-- read: job.result(), job.progress(), job.logs(), `wsup jobs show`, `wsup jobs logs`.
 GRANT SELECT ON ALL TABLES IN SCHEMA wsup TO wsup_read;
 COMMIT;

@@ -4,6 +4,7 @@ Two connections: one for the turns, which may go through a transaction pooler, a
 direct (`listener.py`).
 """
 
+import logging
 from collections.abc import Sequence
 
 import psycopg
@@ -12,10 +13,13 @@ from psycopg.sql import SQL, Identifier
 
 from .answers import Beat, CancelRequest, Held, Look, Peer, Pull, Row, SourceLost, Turn
 from .listener import Listener
+from .notes import Note, note_columns
 from .schedules import ScheduleTable
 from .session import Session, lost
 from .settlement import Entry, Failure, columns, refusal
 from .statements import statement
+
+log = logging.getLogger("wsup.source")
 
 #: SQLSTATE classes and states of an error in what was sent, not in the connection or the moment.
 _DATA_ERRORS = ("22", "23", "42", "54")
@@ -56,6 +60,7 @@ class PostgresSource:
         pull: Pull | None,
         *,
         promote: int = 0,
+        notes: Sequence[Note] = (),
     ) -> Turn:
         """Commit what is finished and pull what fits: one transaction, one round trip.
 
@@ -64,32 +69,46 @@ class PostgresSource:
         anything was committed is then unknown.
         """
         try:
-            if pull is not None and not entries and not promote:
+            if pull is not None and not entries and not promote and not notes:
                 return Turn(await self._pull_alone(pull))
-            return await self._persist(entries, pull, promote=promote)
+            return await self._persist(entries, pull, promote=promote, notes=notes)
         except psycopg.Error as error:
-            if not self._is_data_error(error) or not entries:
+            if not self._is_data_error(error) or not (entries or notes):
                 raise lost(error) from error
+        await self._take_apart(notes)
         turn = await self._bisect(entries)
         rest = await self.turn([], pull, promote=promote)
         turn.rows, turn.next_due = rest.rows, rest.next_due
         return turn
 
-    async def _persist(self, entries: Sequence[Entry], pull: Pull | None, *, promote: int) -> Turn:
+    async def _persist(
+        self,
+        entries: Sequence[Entry],
+        pull: Pull | None,
+        *,
+        promote: int = 0,
+        notes: Sequence[Note] = (),
+    ) -> Turn:
         """Attempt it, again and again while others are in the way."""
         for _ in range(RETRIES):
             try:
-                return await self._attempt(entries, pull, promote=promote)
+                return await self._attempt(entries, pull, promote, notes)
             except psycopg.Error as error:
                 if error.sqlstate not in _PASSING_ERRORS or not self.connected:
                     raise
-        return await self._attempt(entries, pull, promote=promote)
+        return await self._attempt(entries, pull, promote, notes)
 
-    async def _attempt(self, entries: Sequence[Entry], pull: Pull | None, *, promote: int) -> Turn:
+    async def _attempt(
+        self, entries: Sequence[Entry], pull: Pull | None, promote: int, notes: Sequence[Note]
+    ) -> Turn:
         settled = promoted = pulled = None
         async with self._session.statement() as connection:
             async with connection.pipeline():
                 await connection.execute(statement("begin"))
+                if notes:  # first: of a job that is settled, nothing more is accepted
+                    await connection.execute(
+                        statement("take_notes"), note_columns(self.supervisor, notes)
+                    )
                 if entries:
                     settled = connection.cursor(row_factory=tuple_row)
                     await settled.execute(statement("settle"), columns(self.supervisor, entries))
@@ -125,6 +144,16 @@ class PostgresSource:
 
     def _pull_parameters(self, pull: Pull) -> list[object]:
         return [self.supervisor, list(pull.queues), pull.most, pull.wake]
+
+    async def _take_apart(self, notes: Sequence[Note]) -> None:
+        """Store the notes of a refused batch one by one, without those that can't be."""
+        for note in notes:
+            try:
+                await self._persist([], None, notes=[note])
+            except psycopg.Error as error:
+                if not self._is_data_error(error):
+                    raise lost(error) from error
+                log.error("job %d: what it has noted can't be stored: %s", note.job, error)
 
     async def _bisect(self, entries: Sequence[Entry]) -> Turn:
         """Settle a refused batch in halves, down to the entries that can't be stored."""

@@ -5,7 +5,8 @@ import contextvars
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from . import wire
@@ -13,6 +14,7 @@ from .board import SYNC_PLACE, Board
 from .context import CURRENT, LONGEST_WAIT, CancelRequested, CurrentJob
 from .contract import RunnableApp, RunnableTask
 from .limits import NO_LIMITS, Limits, limits
+from .output import Output
 from .trust import end_fork
 from .verdict import cancelled, judge
 
@@ -54,6 +56,10 @@ class Attempts:
         #: `attend`: what is wanted may be about that very one.
         self.missed = False
         self.attend: Callable[[], None] = self.strike
+        #: The job of the main thread; it may have ended.
+        self.running: CurrentJob | None = None
+        #: Takes what C code has written for that job, where it is captured.
+        self.output: Output | None = None
         self.hear_alarms()
 
     def hear_alarms(self) -> None:
@@ -112,7 +118,7 @@ class Attempts:
                 bounds = limits(options, task)
             timeout, self._late = self._time(job, options, task, bounds)
             started = self._board.start(SYNC_PLACE, job.id, job.attempt, timeout)
-            current = self._current(job, options, timeout and started + timeout)
+            current = self._current(job, options, timeout and started + timeout, SYNC_PLACE)
             # A context of its own: what a job sets in context variables ends with it.
             result = contextvars.copy_context().run(
                 self._call_sync, task, job.args, current, timeout
@@ -141,11 +147,12 @@ class Attempts:
         return timeout and min(timeout, LONGEST_WAIT), "the time-out was reached"
 
     def _current(
-        self, job: wire.Job, options: wire.JobOptions, deadline: float | None
+        self, job: wire.Job, options: wire.JobOptions, deadline: float | None, place: int
     ) -> CurrentJob:
         return CurrentJob(
             job.id, job.task, job.queue, job.attempt, deadline, self._index, options.scheduled_for,
             options.parents,
+            job.claim, place, options.checkpoint,
         )  # fmt: skip
 
     def _own_process(self, error: BaseException | None) -> None:
@@ -157,6 +164,7 @@ class Attempts:
         self, task: RunnableTask, args: str, current: CurrentJob, timeout: float | None
     ) -> Any:
         CURRENT.set(current)
+        self.running = current
         if timeout is None:
             self.in_task = True
             try:
@@ -165,6 +173,10 @@ class Attempts:
                 return task.call(args)
             finally:
                 self.in_task = False
+                if self.output is not None:
+                    self.output.collect(current)
+                if current.notes is not None:
+                    current.notes.close()
         signal.setitimer(signal.ITIMER_REAL, timeout, ALARM_REPEAT)
         self.in_task = True
         try:
@@ -174,10 +186,25 @@ class Attempts:
         finally:
             self.in_task = False
             signal.setitimer(signal.ITIMER_REAL, 0)
+            if self.output is not None:
+                self.output.collect(current)
+            if current.notes is not None:
+                current.notes.close()
 
     def _catch_up(self) -> None:
         self.missed = False
         self.attend()
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Amid a task, in the main thread: what is done inside is not interrupted."""
+        inside, self.in_task = self.in_task, False
+        try:
+            yield
+        finally:
+            self.in_task = inside
+        if inside and self.missed:
+            self._catch_up()
 
     def _interrupt(self, _signum: int, _frame: object) -> None:
         # The alarm may go off just after the task has returned: then it has made it in time.
@@ -202,8 +229,13 @@ class Attempts:
             timeout, late = self._time(job, options, task, bounds)
             started = self._board.start(place, job.id, job.attempt, timeout)
             end = timeout and started + timeout
-            CURRENT.set(self._current(job, options, end))
-            result = await self._call_async(task, job, timeout, late)
+            current = self._current(job, options, end, place)
+            CURRENT.set(current)
+            try:
+                result = await self._call_async(task, job, timeout, late)
+            finally:
+                if current.notes is not None:
+                    current.notes.close()
             encoded = _encoded(task, result)
         except BaseException as error:
             self._own_process(error)

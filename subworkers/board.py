@@ -8,9 +8,10 @@ server's clock says, for jobs that have a time until which they may start or go 
 import time
 from typing import NamedTuple
 
-#: 8-byte words of a place: job (0: free), attempt, started, deadline (0: none); times in ns on
-#: CLOCK_MONOTONIC.
-PLACE_WORDS = 4
+#: 8-byte words of a place: job (0: free), attempt, started, deadline (0: none), times in ns on
+#: CLOCK_MONOTONIC; how many notes were ever left there (see `slate.py`). A cache line. Of the first
+#: place, two more: how many bytes of each output file were taken (see `output.py`).
+PLACE_WORDS = 8
 #: At the end: by how much the server's clock is ahead of ours in ns (0: unknown), and nothing.
 CLOCK_WORDS = PLACE_WORDS
 #: The place of the one sync job; async jobs have the places after it.
@@ -24,6 +25,9 @@ class Running(NamedTuple):
     attempt: int
     started: float
     deadline: float | None
+    #: Where, and how many notes were ever left there.
+    place: int
+    notes: int
 
 
 def board_bytes(places: int) -> int:
@@ -49,6 +53,22 @@ class Board:
         words[at] = job
         return now / 1e9
 
+    def count_note(self, place: int) -> None:
+        """Say that a note lies at this place; only after it does."""
+        self._words[place * PLACE_WORDS + 4] += 1
+
+    def notes(self, place: int) -> int:
+        """How many notes were ever left at this place."""
+        return self._words[place * PLACE_WORDS + 4]
+
+    def output_taken(self, file: int) -> int:
+        """How many bytes of output file 0 or 1 were taken."""
+        return self._words[5 + file]
+
+    def take_output(self, file: int, end: int) -> None:
+        """Say that an output file was taken up to there."""
+        self._words[5 + file] = end
+
     def clear(self, place: int) -> None:
         """Say that the job is over; only after its result lies in the ring."""
         self._words[place * PLACE_WORDS] = 0
@@ -62,7 +82,12 @@ class Board:
             if job:
                 deadline = words[at + 3]
                 running = Running(
-                    job, words[at + 1], words[at + 2] / 1e9, deadline / 1e9 if deadline else None
+                    job,
+                    words[at + 1],
+                    words[at + 2] / 1e9,
+                    deadline / 1e9 if deadline else None,
+                    at // PLACE_WORDS,
+                    words[at + 4],
                 )
                 if words[at] == job:
                     found.append(running)

@@ -1,12 +1,19 @@
 """What a running task can know of its job, and the ways in which it can end it early."""
 
+import threading
 import time
 from contextvars import ContextVar
 from datetime import datetime, timedelta
+from typing import Any, TypeVar, overload
 
 import msgspec
 
+from .notes import Notes, decode_checkpoint, encode_checkpoint
 from .parents import ParentJob, read_parents
+
+T = TypeVar("T")
+#: Several threads of a job may be the first to note something.
+_BEGINNING = threading.RLock()
 
 #: Seconds that a job may be put off at most (100 years); more is a mistake.
 LONGEST_WAIT = 100 * 366 * 86400.0
@@ -16,10 +23,14 @@ class CurrentJob:
     """The job that is being run: `current_job()` inside a task."""
 
     __slots__ = (
+        "_claim",
+        "_kept",
         "_parents",
+        "_place",
         "attempt",
         "deadline",
         "id",
+        "notes",
         "queue",
         "scheduled_for",
         "subworker",
@@ -36,6 +47,9 @@ class CurrentJob:
         subworker: int,
         scheduled_for: datetime | None = None,
         parents: bytes | msgspec.Raw = b"",
+        claim: int = 0,
+        place: int = 0,
+        kept: str | None = None,
     ) -> None:
         self.id = id
         self.task = task
@@ -50,6 +64,12 @@ class CurrentJob:
         #: job that no schedule has asked for.
         self.scheduled_for = scheduled_for
         self._parents = parents
+        self._claim = claim
+        self._place = place
+        #: The checkpoint of an earlier attempt, as JSON.
+        self._kept: str | bytes | None = kept
+        #: What this attempt has said of itself: the subworker's own. None as long as it is nothing.
+        self.notes: Notes | None = None
 
     @property
     def parents(self) -> "list[ParentJob]":
@@ -59,6 +79,51 @@ class CurrentJob:
     def seconds_left(self) -> float | None:
         """Seconds until the time-out of this attempt, or None if it has none."""
         return None if self.deadline is None else self.deadline - time.monotonic()
+
+    def progress(self, fraction: float, message: str = "") -> None:
+        """Say how far this job is: `fraction` from 0 to 1, and, if you like, in words.
+
+        Costs a few microseconds, however often it is called: the latest one is picked up several
+        times a second (`wsup jobs show ID --follow`, `job.progress()`), and stays when the attempt
+        ends. Of the words, 1,000 characters are kept. Raises ValueError.
+        """
+        try:
+            done = float(fraction)
+        except (TypeError, ValueError):
+            done = -1.0
+        if not 0 <= done <= 1:
+            raise ValueError(f"progress({fraction!r}): give a number from 0 to 1")
+        (self.notes or self.begin_notes()).progress(done, str(message))
+
+    def checkpoint(self, value: object) -> None:
+        """Keep `value` for a later attempt of this job, in place of what was kept before.
+
+        It is copied at once, as JSON of at most 64 KiB, into memory that outlives this process; a
+        turn of the supervisor's stores it within half a second, and at the latest with the end of
+        the attempt. Raises CheckpointError.
+        """
+        data = encode_checkpoint(value)
+        (self.notes or self.begin_notes()).keep(data)
+        self._kept = data
+
+    @overload
+    def last_checkpoint(self) -> Any: ...
+    @overload
+    def last_checkpoint(self, kind: type[T]) -> T | None: ...
+    def last_checkpoint(self, kind: Any = Any) -> Any:
+        """What this job has kept last, in this attempt or an earlier one; None if nothing.
+
+        With `kind`, such as `int`, `list[str]` or a dataclass, it is made one. Raises
+        CheckpointError if it can't be.
+        """
+        return None if self._kept is None else decode_checkpoint(self._kept, kind)
+
+    def begin_notes(self) -> Notes:
+        """The first note of this attempt is to be made."""
+        with _BEGINNING:
+            if self.notes is None:
+                self.notes = Notes(self, self._claim, self._place)
+            return self.notes
 
 
 CURRENT: ContextVar[CurrentJob] = ContextVar("wsup_current_job")

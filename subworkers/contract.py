@@ -31,6 +31,10 @@ class RunnableTask(Protocol):
     def deadline(self) -> float | None:
         """… and go on."""
 
+    @property
+    def capture_level(self) -> int | None:
+        """From which level on its log records are captured, with what it prints; None: nothing."""
+
     def prepare(self) -> None:
         """Resolve the signature now, before the fork. Raises an error naming the task."""
 

@@ -9,6 +9,7 @@ import faulthandler
 import inspect
 import os
 import signal
+import threading
 import time
 import traceback
 from collections import deque
@@ -16,14 +17,16 @@ from collections.abc import Callable, Sequence
 
 from . import wire
 from .attempt import Attempts
+from .capturing import Capturing
 from .contract import RunnableApp
 from .memory import SharedMemory
+from .notes import Desk, Desks
 from .ring import BELL_PAUSE, Receiver, RingClosed, Sender
 from .subworker_async import AsyncSide
 from .trust import ATTENTION, LONG_ENOUGH, STACKS, Trust
 
 
-def run_subworker(app: RunnableApp, index: int, memory: SharedMemory, concurrency: int) -> int:
+def run_subworker(app: RunnableApp, index: int, memory: SharedMemory, load: wire.Load) -> int:
     """Work until told to stop; returns the exit status."""
     for signum in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(signum, signal.SIG_DFL)
@@ -40,13 +43,15 @@ def run_subworker(app: RunnableApp, index: int, memory: SharedMemory, concurrenc
     is_async = any(t.is_async for t in app.tasks.values()) or any(
         inspect.iscoroutinefunction(hook) for hook in hooks
     )
+    capturing = Capturing(app, attempts, memory, load.log_bytes, alone=not is_async)
     if is_async:
-        return AsyncSide(app, attempts, memory, results, concurrency).run()
+        return AsyncSide(app, attempts, memory, results, load.concurrency, capturing).run()
     try:
         run_hooks(app.start_hooks)
     except BaseException:
         results.put(wire.encode(wire.Unfit(traceback.format_exc())))
         return 1
+    capturing.begin_records()
     results.put(wire.encode(wire.Ready()))
     SyncRunner(attempts, memory, results).run()
     run_hooks(app.stop_hooks)
@@ -73,6 +78,10 @@ class SyncRunner:
         signal.signal(ATTENTION, self.attend)
         attempts.attend = self.attend
         attempts.hear_alarms()  # a start hook may have taken the signal for itself
+        #: Notes that are to be sent; only the main thread may use the ring.
+        self._late: deque[bytes] = deque()
+        self._main = threading.get_ident()
+        Desks.current = Desk(memory.slate, self._send_note)
         self._trust = Trust(memory.bells)
 
     def run(self) -> None:
@@ -96,16 +105,20 @@ class SyncRunner:
                 self._give_back()
 
     def _run_pending(self) -> None:
-        pending, results, board, run = (
+        pending, results, board, run, late = (
             self._pending,
             self._results,
             self._board,
             self._attempts.run_sync,
+            self._late,
         )
         rung = ended = time.monotonic()
         while pending:
             job = pending.popleft()
-            results.put(wire.encode(run(job)), bell=False)
+            report = run(job)
+            if late:
+                self._send_late()
+            results.put(wire.encode(report), bell=False)
             board.clear(0)
             began, ended = ended, time.monotonic()
             is_bell_due = not pending or ended - rung > BELL_PAUSE
@@ -128,9 +141,29 @@ class SyncRunner:
             attempts.in_task = False  # no time-out may strike in the middle of this
             try:
                 self._obey(self._orders.get_nowait())
+                self._send_late()
             finally:
                 attempts.in_task = True
         attempts.strike()
+
+    def _send_note(self, note: bytes) -> None:
+        """Send it now where the ring is certainly not in use: amid a task, in the main thread (a
+        destructor may print at any time). Else it goes with the next note, or before the report.
+
+        The bell is spared: as long as jobs run, the supervisor looks by itself.
+        """
+        is_first = not self._late
+        self._late.append(note)
+        if threading.get_ident() != self._main:
+            if is_first or len(self._late) == 1:  # those before have just been sent
+                signal.pthread_kill(self._main, ATTENTION)
+        elif self._attempts.in_task:
+            with self._attempts.undisturbed():
+                self._send_late()
+
+    def _send_late(self) -> None:
+        while self._late:
+            self._results.put(self._late.popleft(), bell=False)
 
     def _cancel(self, order: wire.Cancel) -> None:
         pair = order.claim, order.job

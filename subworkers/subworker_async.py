@@ -16,9 +16,11 @@ import uvloop
 
 from . import wire
 from .attempt import Attempts, Pair
+from .capturing import Capturing
 from .contract import RunnableApp
 from .descriptors import opening_high
 from .memory import SharedMemory
+from .notes import Desk, Desks
 from .ring import BELL_PAUSE, Receiver, Sender
 from .trust import ATTENTION, LONG_ENOUGH, Trust, end_fork
 
@@ -31,14 +33,18 @@ class AsyncSide:
         memory: SharedMemory,
         results: Sender,
         concurrency: int,
+        capturing: Capturing,
     ) -> None:
         self._app = app
+        self._capturing = capturing
         self._attempts = attempts
         self._board = memory.board
         self._orders = Receiver(memory.jobs)
         self._results = results
         #: Both threads send results, and the ring has room for one sender only.
         self._sending = threading.Lock()
+        #: Notes that are to be sent.
+        self._late: deque[bytes] = deque()
         #: Jobs for the main thread; None ends it.
         self._sync_jobs: SimpleQueue[wire.Job | None] = SimpleQueue()
         self._places = list(range(concurrency, 0, -1))
@@ -54,6 +60,7 @@ class AsyncSide:
         self._status = 0
         self._main = threading.get_ident()
         signal.signal(ATTENTION, attempts.strike)
+        Desks.current = Desk(memory.slate, self._send_note)
         self._trust = Trust(memory.bells)
         self._trusted = True
         self._is_ready = False
@@ -69,8 +76,7 @@ class AsyncSide:
                 continue
             began = time.monotonic()
             report = self._attempts.run_sync(job)
-            with self._sending:
-                self._results.put(wire.encode(report), bell=False)
+            self._send(report, bell=False)
             self._board.clear(0)
             self._held.discard((job.claim, job.id))
             ended = time.monotonic()
@@ -117,6 +123,7 @@ class AsyncSide:
     async def _serve(self) -> None:
         self._loop = loop = asyncio.get_running_loop()
         await self._run_hooks(self._app.start_hooks)
+        self._capturing.begin_records()
         self._trust.begin()
         self._is_ready = True
         self._send(wire.Ready())
@@ -188,8 +195,7 @@ class AsyncSide:
         could be heard or told: this process's end rings in its place."""
         if self._trusted:
             self._trusted = False
-            with self._sending:
-                self._results.put(wire.encode(wire.Untrusted(job.id, breach)), bell=False)
+            self._send(wire.Untrusted(job.id, breach), bell=False)
         if not self._trust.can_be_told():
             os._exit(0)
 
@@ -199,7 +205,32 @@ class AsyncSide:
 
     def _send(self, report: wire.Report, *, bell: bool = True) -> None:
         with self._sending:
+            self._put_late()  # what a job has noted comes before its end
             self._results.put(wire.encode(report), bell=bell)
+        if self._late:
+            self._send_late()
+
+    def _send_note(self, note: bytes) -> None:
+        """Send it, unless somebody is just sending, who then does it (this very thread, perhaps: a
+        destructor may print at any time). The bell is spared: as long as jobs run, the supervisor
+        looks by itself."""
+        self._late.append(note)
+        if threading.get_ident() == self._main:
+            with self._attempts.undisturbed():
+                self._send_late()
+        else:
+            self._send_late()
+
+    def _send_late(self) -> None:
+        while self._late and self._sending.acquire(blocking=False):
+            try:
+                self._put_late()
+            finally:
+                self._sending.release()
+
+    def _put_late(self) -> None:
+        while self._late:
+            self._results.put(self._late.popleft(), bell=False)
 
     def _cancel(self, pair: Pair) -> None:
         """Cancel a job that runs in one of the threads, or waits for one; others have ended."""

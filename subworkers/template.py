@@ -43,7 +43,7 @@ class Template:
         try:
             app = load_app(order.app)
             prepare(app)
-            loaded = _loaded(app)
+            loaded = _loaded(app, order.log_bytes)
         except AppNotLoaded as error:
             report = str(error).encode("utf-8", "backslashreplace").decode()
             self._channel.send(wire.encode(wire.NotLoaded(report[-60_000:])))
@@ -93,7 +93,7 @@ class Template:
                 Descriptors(*lift(fds)), places=load.concurrency + 1, ring_bytes=load.ring_bytes
             )
             memory.seal()
-            status = run_subworker(app, index, memory, load.concurrency)
+            status = run_subworker(app, index, memory, load)
         except BaseException:
             traceback.print_exc()
         finally:
@@ -101,10 +101,10 @@ class Template:
             os._exit(status)
 
 
-def _loaded(app: RunnableApp) -> bytes:
+def _loaded(app: RunnableApp, log_bytes: int) -> bytes:
     """What the supervisor is to know of the app. Raises AppNotLoaded."""
     schedules = [schedule.info() for schedule in app.schedules.values()]
-    message = wire.encode(wire.Loaded(_task_table(app), fork_hazards(), schedules))
+    message = wire.encode(wire.Loaded(_task_table(app, log_bytes), fork_hazards(), schedules))
     if len(message) > LARGEST:
         raise AppNotLoaded(
             f"the app's tasks and schedules take {len(message):,} bytes to name, the limit is "
@@ -113,7 +113,7 @@ def _loaded(app: RunnableApp) -> bytes:
     return message
 
 
-def _task_table(app: RunnableApp) -> list[wire.TaskInfo]:
+def _task_table(app: RunnableApp, log_bytes: int) -> list[wire.TaskInfo]:
     return [
         wire.TaskInfo(
             t.name, t.queue, t.is_async, t.retries, t.timeout,
@@ -121,6 +121,7 @@ def _task_table(app: RunnableApp) -> list[wire.TaskInfo]:
                 min(t.backoff_seconds(attempt), LONGEST_WAIT)
                 for attempt in range(1, min(t.retries, MOST_DELAYS) + 1)
             ],
+            log_bytes > 0 and t.capture_level is not None,
         )
         for t in app.tasks.values()
     ]  # fmt: skip

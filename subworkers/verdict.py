@@ -9,6 +9,7 @@ from .context import LONGEST_WAIT, Cancel, CancelRequested, Retry, Snooze, wait_
 from .contract import RunnableTask
 from .limits import DeadlinePassed, Expired, Limits
 from .load import OUR_FILES
+from .texts import storable
 
 #: Characters kept of an error's message and traceback; a failure must not fill the database.
 MESSAGE_CHARS, TRACEBACK_CHARS = 10_000, 50_000
@@ -90,7 +91,7 @@ def _text(make: Callable[[], object], most: int) -> str:
     if len(text) > most:
         half = most // 2
         text = f"{text[:half]}\n[… {len(text) - most} characters left out …]\n{text[-half:]}"
-    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+    return storable(text)
 
 
 def _class_name(error: BaseException) -> str:

@@ -48,6 +48,8 @@ class JobOptions(msgspec.Struct, frozen=True):
     #: [id, state, result] of each parent, in JSON; decoded by the task that asks for them. Empty
     #: for a job that has none.
     parents: msgspec.Raw = msgspec.Raw()
+    #: JSON that an earlier attempt has kept for this one; the pull puts it here.
+    checkpoint: str | None = None
 
 
 class Run(Message, tag=1):
@@ -158,6 +160,29 @@ class Expired(Message, tag=19):
     reason: str
 
 
+class Note(Message, tag=40):
+    """How far a running job is, and what it keeps for a later attempt: the latest of each."""
+
+    claim: int
+    job: int
+    attempt: int
+    #: From 0 to 1; None if it hasn't said.
+    fraction: float | None
+    message: str
+    #: JSON; None if it keeps nothing.
+    checkpoint: bytes | None
+
+
+class Logged(Message, tag=41):
+    """A line that a job has written."""
+
+    claim: int
+    job: int
+    attempt: int
+    #: JSON: seconds since 1970, source, level or null, text.
+    line: bytes
+
+
 Report = (
     Ready
     | Succeeded
@@ -169,6 +194,8 @@ Report = (
     | Unfit
     | Untrusted
     | Expired
+    | Note
+    | Logged
 )
 
 
@@ -179,6 +206,8 @@ class Load(Message, tag=20):
     app: str
     concurrency: int
     ring_bytes: int
+    #: How much is captured of what an attempt writes; 0: nothing.
+    log_bytes: int = 0
 
 
 class Fork(Message, tag=21):
@@ -197,6 +226,8 @@ class TaskInfo(msgspec.Struct, array_like=True, frozen=True):
     timeout: float | None
     #: Seconds to wait after the first, second, … failed attempt, should the subworker die of it.
     delays: list[float] = []
+    #: Is what its jobs write captured?
+    is_captured: bool = False
 
 
 class ScheduleInfo(msgspec.Struct, array_like=True, frozen=True):

@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping, Sequence, Set
 import msgspec
 
 from ..sql.answers import Row
+from ..sql.notes import Note
 from ..sql.settlement import CANCELLED, EXPIRED, SUCCEEDED, Back, Entry, Failure, Over, size
 from ..subworkers import wire
+from ..subworkers.board import Running
 from ..subworkers.limits import NO_LIMITS, limits
 from ..subworkers.ring import RingDamaged
 from .member import Member
+from .notes import Notes
 
 log = logging.getLogger("wsup.gather")
 
@@ -42,6 +45,8 @@ class Gather:
     ) -> None:
         self.finished: list[Entry] = []
         self.finished_bytes = 0
+        #: What is not an end: to be committed with the ends, or before.
+        self.notes = Notes()
         self.failed = 0
         self._on_finished = on_finished
         self._on_ready = on_ready
@@ -70,6 +75,12 @@ class Gather:
         if reports:
             self._on_finished()
 
+    def look(self, member: Member, running: Sequence[Running]) -> None:
+        """Take in what the jobs that a subworker runs say of themselves meanwhile."""
+        self.notes.trim_output(member, running)
+        if self.notes.look(member, running):
+            self._on_finished()
+
     def _take(self, member: Member, report: wire.Report, took: list[float]) -> None:
         if isinstance(report, wire.Succeeded):
             claim, job, attempt = report.claim, report.job, report.attempt
@@ -93,6 +104,8 @@ class Gather:
             self._on_returned(rows)
         elif isinstance(report, wire.Untrusted):
             self._on_untrusted(member, report)
+        elif isinstance(report, wire.Note | wire.Logged):
+            self.notes.take(member, report)
         else:
             self._take_other(member, report, took)
 
@@ -183,8 +196,9 @@ class Gather:
             self.finished = [self._final(entry) for entry in self.finished]
             self.finished_bytes = sum(size(entry) for entry in self.finished)
 
-    def keep(self, entries: Sequence[Entry]) -> None:
+    def keep(self, entries: Sequence[Entry], notes: Sequence[Note] = ()) -> None:
         """Take entries back, at the head, that could not be committed."""
+        self.notes.keep(notes)
         self.finished[:0] = entries
         self.finished_bytes += sum(size(entry) for entry in entries)
 
@@ -208,7 +222,10 @@ class Gather:
         for reasons of our own, such as another job's time-out; what it had not started is returned,
         to be given to others."""
         self.read(member)
-        running = {place.job for place in member.memory.board.running()}
+        places = member.memory.board.running()
+        self.notes.look(member, places, last=True)
+        self.notes.take_output(member, tasks)
+        running = {place.job for place in places}
         if member.overdue:
             running &= member.overdue
         lost = [row for job, row in member.held.items() if job in running]

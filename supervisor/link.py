@@ -212,6 +212,7 @@ def _drop_everything(supervisor: "Supervisor") -> None:
     supervisor.turns.arriving = []
     supervisor.gather.finished.clear()
     supervisor.gather.finished_bytes = 0
+    supervisor.gather.notes.clear()
     supervisor.cancelling.forget()
     for member in supervisor.pool.members:
         member.held.clear()

@@ -64,6 +64,8 @@ class Member:
         self.held: dict[int, Row] = {}
         #: Those of them that are async: they don't wait for each other.
         self.held_async: set[int] = set()
+        #: By place of the board: the number of the last note read there, and when.
+        self.noted: dict[int, tuple[int, float]] = {}
         #: Mean seconds of a sync job; None until one was seen.
         self.mean: float | None = None
         self.mean_async: float | None = None

@@ -92,6 +92,7 @@ class Supervisor:
         self.watch = Watch(
             self.backlog,
             read=self.gather.read,
+            look=self.gather.look,
             give_back=self._give_back_backlog,
             stubborn=self.cancelling.stubborn,
         )
@@ -205,8 +206,8 @@ class Supervisor:
 
     async def load(self, settings: Settings) -> None:
         """Have a new generation take over. Raises AppFailed, with nothing changed."""
-        order = Load(settings.app, settings.concurrency, settings.ring_bytes)
-        await self.pool.start(order, settings.subworkers)
+        sizes = settings.concurrency, settings.ring_bytes, settings.log_bytes
+        await self.pool.start(Load(settings.app, *sizes), settings.subworkers)
         self.settings = settings
         self.backlog.tasks = self.pool.tasks
         self.backlog.concurrency = self.demand.concurrency = settings.concurrency

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..sql.answers import Pull, Row, SourceLost, Turn
+from ..sql.notes import Note
 from ..sql.settlement import Entry
 from ..sql.settlement import size as entry_size
 from .gather import Gather
@@ -36,6 +37,7 @@ class Source(Protocol):
         pull: Pull | None,
         *,
         promote: int = 0,
+        notes: Sequence[Note] = (),
     ) -> Turn: ...
 
 
@@ -101,11 +103,12 @@ class Turns:
         """Something has changed: take a turn now, or later, or not at all."""
         if self._due.is_set() or self.sending or not self._source.connected:
             return  # after the turn that is under way, it is considered again
-        if self._in_doubt() and not self._gather.finished:
+        has_news = bool(self._gather.finished or self._gather.notes)
+        if self._in_doubt() and not has_news:
             return  # once that is settled, it is considered again
         if self._is_urgent():
             self._due.set()
-        elif self._timer is None and (self._gather.finished or self._wants_more()):
+        elif self._timer is None and (has_news or self._wants_more()):
             pause = self._last_end + LINGER_SECONDS - time.monotonic()
             self._timer = asyncio.get_running_loop().call_later(max(0, pause), self._ring)
 
@@ -126,7 +129,8 @@ class Turns:
 
     def _is_urgent(self) -> bool:
         gather = self._gather
-        if len(gather.finished) >= self.batch or gather.finished_bytes >= self.batch_bytes:
+        size = gather.finished_bytes + gather.notes.bytes
+        if len(gather.finished) >= self.batch or size >= self.batch_bytes:
             return True
         if self.pulling and self._wanted() - len(self.arriving) >= self.batch // 2:
             return True  # the subworkers are faster than the turns: no pause between these
@@ -160,14 +164,15 @@ class Turns:
             return await self._take()
 
     async def _take(self) -> bool:
+        notes = self._gather.notes.cut(self.batch_bytes) if self._gather.notes else []
         entries = self._cut_batch()
         may_pull = self.pulling and not self._in_doubt()
         wanted = max(0, self._wanted() - len(self.arriving)) if may_pull else 0
         promote = self.pulling and (
             self.promote_now or time.monotonic() - self._last_promote >= PROMOTE_SECONDS
         )
-        if not (entries or wanted or promote) or not self._source.connected:
-            self._gather.keep(entries)
+        if not (entries or notes or wanted or promote) or not self._source.connected:
+            self._gather.keep(entries, notes)
             return self._source.connected
         wake = wanted > 0 and self.said_asleep and self._brought > FEW_JOBS
         if wanted:
@@ -179,9 +184,10 @@ class Turns:
                 entries,
                 Pull(self.queues, wanted, wake) if wanted else None,
                 promote=PROMOTE_JOBS if promote else 0,
+                notes=notes,
             )
         except SourceLost as error:
-            self._gather.keep(entries)
+            self._gather.keep(entries, notes)
             self._on_lost(str(error))
             return False
         finally:
@@ -210,6 +216,8 @@ class Turns:
                     break
                 n_by_size += 1
             n = n_by_size
+        if gather.notes:  # not all of them have found room
+            n = gather.notes.allow(gather.finished[:n])
         entries = gather.finished[:n]
         del gather.finished[:n]
         if not gather.finished:

@@ -22,6 +22,7 @@ class Watch:
         backlog: Backlog,
         *,
         read: Callable[[Member], None],
+        look: Callable[[Member, Sequence[Running]], None],
         give_back: Callable[[], None],
         stubborn: Callable[[Member, Sequence[Running], float], set[int]],
     ) -> None:
@@ -31,6 +32,7 @@ class Watch:
         self.kill_grace = 0.0
         self._backlog = backlog
         self._read = read
+        self._look = look
         self._give_back = give_back
         self._stubborn = stubborn
         self._handed = 0
@@ -43,14 +45,15 @@ class Watch:
             if member.held:
                 self._read(member)  # a result may lie there unannounced, behind a long job
                 member.flush()
-                self._end_overdue(member, now)
+                running = member.memory.board.running()
+                self._look(member, running)
+                self._end_overdue(member, running, now)
                 self._recall_stuck(member, now)
         self._release_surplus(now)
 
-    def _end_overdue(self, member: Member, now: float) -> None:
+    def _end_overdue(self, member: Member, running: Sequence[Running], now: float) -> None:
         if member.overdue:
             return  # it is being killed
-        running = member.memory.board.running()
         overdue = {
             place.job
             for place in running

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wsup.errors import (
         ArgumentsError,
         ArgumentsTooLarge,
+        CheckpointError,
         ConfigError,
         ConnectionLost,
         DatabaseError,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from wsup.graph import Graph, Node
     from wsup.job import Job, JobState
     from wsup.jobs import FailedJobs, Jobs
+    from wsup.notes import LogLine, Progress
     from wsup.options import Backoff
     from wsup.queue import Queue, QueueInfo
     from wsup.subworkers.context import (
@@ -65,6 +67,7 @@ _HOMES = {
     "wsup.errors": (
         "ArgumentsError",
         "ArgumentsTooLarge",
+        "CheckpointError",
         "ConfigError",
         "ConnectionLost",
         "DatabaseError",
@@ -91,6 +94,10 @@ _HOMES = {
     "wsup.jobs": (
         "FailedJobs",
         "Jobs",
+    ),
+    "wsup.notes": (
+        "LogLine",
+        "Progress",
     ),
     "wsup.options": ("Backoff",),
     "wsup.queue": (
@@ -122,6 +129,7 @@ __all__ = [
     "Backoff",
     "Cancel",
     "CancelRequested",
+    "CheckpointError",
     "ConfigError",
     "ConnectionLost",
     "CurrentJob",
@@ -138,8 +146,10 @@ __all__ = [
     "JobNotFound",
     "JobState",
     "Jobs",
+    "LogLine",
     "Node",
     "ParentJob",
+    "Progress",
     "Queue",
     "QueueInfo",
     "ResultError",

@@ -1,18 +1,26 @@
 """The app: a program's tasks, hooks, and its way to the database."""
 
 import inspect
-import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
 from wsup.enqueue import Client, Connection
 from wsup.errors import TaskError
 from wsup.graph import Graph
 from wsup.job import Job, Reader
+from wsup.naming import place_of, task_name
 from wsup.operations import Operations
-from wsup.options import Backoff, as_backoff, check, check_limits, check_name
+from wsup.options import (
+    Backoff,
+    LevelName,
+    as_backoff,
+    as_level,
+    check,
+    check_app,
+    check_limits,
+    check_name,
+)
 from wsup.schedule import CatchUp, Schedule, make_schedule
 from wsup.sql.pool import Pool
 from wsup.task import AsyncTask, Task
@@ -46,11 +54,22 @@ class App(Operations):
 
     `database` is a connection string; without one, the settings say it: WSUP_DATABASE, wsup.toml,
     or libpq's PG* variables, looked at when a connection is first needed. `max_args` limits the
-    arguments of a job, in bytes of JSON.
+    arguments of a job, in bytes of JSON. With `capture_logs`, what jobs print and log is kept with
+    them (`job.logs()`, `wsup jobs logs`): records from INFO on (True), or from the level that it
+    names. Raises TaskError for another value.
     """
 
-    def __init__(self, database: str | None = None, *, max_args: int = MAX_ARGS) -> None:
+    def __init__(
+        self,
+        database: str | None = None,
+        *,
+        max_args: int = MAX_ARGS,
+        capture_logs: bool | LevelName = False,
+    ) -> None:
+        check_app(capture_logs=capture_logs)
         self.database = database
+        #: Of the tasks that don't say it themselves.
+        self.capture_logs: bool | LevelName = capture_logs
         #: By name.
         self.tasks: dict[str, AnyTask] = {}
         #: By name.
@@ -92,6 +111,7 @@ class App(Operations):
         timeout: float | None = None,
         expires: float | timedelta | None = None,
         deadline: float | timedelta | None = None,
+        capture_logs: bool | LevelName | None = None,
     ) -> Registrar: ...
     def task(
         self,
@@ -106,6 +126,7 @@ class App(Operations):
         timeout: float | None = None,
         expires: float | timedelta | None = None,
         deadline: float | timedelta | None = None,
+        capture_logs: bool | LevelName | None = None,
     ) -> Any:
         """Make a function a task: `@app.task`, or `@app.task(queue="mail", retries=3)`.
 
@@ -114,11 +135,13 @@ class App(Operations):
         `retries` others, each after the wait that `backoff` says (a number: that many seconds
         each time). An attempt that takes longer than `timeout` seconds is ended. `expires` and
         `deadline`, in seconds from when a job may start, are those of jobs that are given none: if
-        one hasn't started by then it never does, and at the deadline it is ended. Raises TaskError.
+        one hasn't started by then it never does, and at the deadline it is ended.
+        `capture_logs`, if given, goes before the app's. Raises TaskError.
         """
+        captures = self.capture_logs if capture_logs is None else capture_logs
 
         def register(function: Callable[..., Any]) -> AnyTask:
-            label = _name(function) if name is None else check_name(name)
+            label = task_name(function) if name is None else check_name(name)
             if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
                 raise TaskError(f"task {label}: a generator can't be a task: return a list instead")
             check(
@@ -128,12 +151,13 @@ class App(Operations):
                 retries=retries,
                 backoff=backoff,
                 timeout=timeout,
+                capture_logs=captures,
             )
             check_limits(label, expires=expires, deadline=deadline)
             if taken := self.tasks.get(label):
                 raise TaskError(
-                    f"task {label}: {_place(taken.function)} has this name, and {_place(function)} "
-                    "wants it, too; give one of them a name=…"
+                    f"task {label}: {place_of(taken.function)} has this name, and "
+                    f"{place_of(function)} wants it, too; give one of them a name=…"
                 )
             kind: type[AnyTask] = AsyncTask if inspect.iscoroutinefunction(function) else Task
             task = self.tasks[label] = kind(
@@ -147,6 +171,7 @@ class App(Operations):
                 timeout=timeout,
                 expires=expires,
                 deadline=deadline,
+                capture_level=as_level(captures),
             )
             return task
 
@@ -262,31 +287,3 @@ class App(Operations):
         from wsup.config.database import resolve
 
         return resolve(self.database)
-
-
-def _name(function: Callable[..., Any]) -> str:
-    """The name of a function's task: where it is defined. Raises TaskError if that is no place."""
-    name = getattr(function, "__qualname__", "")
-    if not name or "<" in name:
-        raise TaskError(
-            f"task {name or function!r}: a lambda, or a function inside of a function, has no name "
-            "to be found by; move it to the top of its module, or give it a name=…"
-        )
-    return f"{_module(function)}.{name}"
-
-
-def _module(function: Callable[..., Any]) -> str:
-    """The module's name as others import it, also if it is the program that was started."""
-    if function.__module__ != "__main__":
-        return function.__module__
-    main = sys.modules["__main__"]
-    if main.__spec__ is not None:  # python -m package.module
-        return main.__spec__.name.removesuffix(".__main__")
-    file = getattr(main, "__file__", None)
-    return Path(file).stem if file else "__main__"
-
-
-def _place(function: Callable[..., Any]) -> str:
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    where = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
-    return f"{getattr(function, '__qualname__', function)}{where}"

@@ -8,6 +8,7 @@ WsupError
 │   ├── TaskError              … a task or one of its options
 │   └── ArgumentsError         … arguments that don't fit the task (a TypeError, too)
 │       └── ArgumentsTooLarge
+├── CheckpointError            can't be kept, or isn't of the type asked for (a ValueError, too)
 ├── ResultError                a result that JSON can't carry, or that isn't what was annotated
 └── JobError                   one job, `.job_id`
     ├── JobNotFound
@@ -20,10 +21,12 @@ WsupError
 
 from wsup.config.errors import ConfigError, DatabaseError, UsageError, WsupError
 from wsup.sql.connect import ConnectionLost
+from wsup.subworkers.notes import CheckpointError
 
 __all__ = [
     "ArgumentsError",
     "ArgumentsTooLarge",
+    "CheckpointError",
     "ConfigError",
     "ConnectionLost",
     "DatabaseError",

@@ -15,6 +15,7 @@ from wsup.errors import (
     ResultTimeout,
     UsageError,
 )
+from wsup.notes import LogLine, Progress
 from wsup.sql.pool import Pool
 from wsup.sql.steps import Ask, Steps, Wait, adrive, drive
 from wsup.states import UNFINISHED
@@ -142,6 +143,38 @@ class Job(Generic[R]):
     def _rerun(self, args: Mapping[str, object] | None) -> "Steps[Job[R]]":
         data = None if args is None else self._reader.dump(args)
         return Job((yield from rerun(self.id, data)), self._reader)
+
+    def progress(self) -> Progress | None:
+        """How far the job has said it is; None if it has said nothing. Raises JobNotFound,
+        DatabaseError."""
+        return drive(self._progress(), self._reader.pool.perform)
+
+    async def aprogress(self) -> Progress | None:
+        """`progress` for asyncio."""
+        return await adrive(self._progress(), self._reader.pool.aperform)
+
+    def logs(self, attempt: int | None = None) -> list[LogLine]:
+        """What was captured of the job, of all its attempts or of one, the oldest first.
+
+        Raises JobNotFound, DatabaseError.
+        """
+        return drive(self._logs(attempt), self._reader.pool.perform)
+
+    async def alogs(self, attempt: int | None = None) -> list[LogLine]:
+        """`logs` for asyncio."""
+        return await adrive(self._logs(attempt), self._reader.pool.aperform)
+
+    def _progress(self) -> Steps[Progress | None]:
+        rows = yield Ask("job_progress", (self.id,), repeatable=True)
+        if not rows:
+            raise not_found(self.id)
+        return None if rows[0][0] is None else Progress(*rows[0])
+
+    def _logs(self, attempt: int | None) -> Steps[list[LogLine]]:
+        rows = yield Ask("job_logs", (attempt, self.id), repeatable=True)
+        if not rows:
+            raise not_found(self.id)
+        return [LogLine(*row) for row in rows if row[0] is not None]
 
     def _cancel(self, kill: bool) -> Steps[Cancellation]:
         rows = yield Ask("job_cancel", (self.id, kill), repeatable=True)

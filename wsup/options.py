@@ -1,5 +1,6 @@
 """The options of a task, and what may be said of a single job. Checked where they are given."""
 
+import logging
 import math
 import random
 from collections.abc import Callable
@@ -55,6 +56,17 @@ class Backoff:
         return wait * (1 - self.jitter * random.random())  # noqa: S311  (no secret)
 
 
+#: From which level on log records are captured.
+LevelName: TypeAlias = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+
+def as_level(capture_logs: bool | LevelName) -> int | None:
+    """The number of the level; None: nothing is captured."""
+    if isinstance(capture_logs, bool):
+        return logging.INFO if capture_logs else None
+    return logging.getLevelNamesMapping()[capture_logs]
+
+
 def as_backoff(value: Backoff | float) -> Backoff:
     """A number means that many seconds after every failure."""
     return value if isinstance(value, Backoff) else Backoff(value, 1.0, value, 0.0)
@@ -107,6 +119,10 @@ RULES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
         lambda v: isinstance(v, Backoff) or _is_seconds(v),
         "seconds from 0 on, or a wsup.Backoff",
     ),
+    "capture_logs": (
+        lambda v: isinstance(v, bool) or v in get_args(LevelName),
+        f"True, False, or the least level of records: {', '.join(get_args(LevelName))}",
+    ),
     "run_at": (_is_moment, "a datetime with a time zone, such as datetime.now(timezone.utc)"),
     "delay": (
         lambda v: _is_seconds(in_seconds(v)) and in_seconds(v) <= LONGEST_TIME,
@@ -141,6 +157,14 @@ def check_limits(task: str, **limits: object) -> None:
             raise TaskError(
                 f"task {task}: {name}={value!r} won't do: give seconds above 0, or a timedelta"
             )
+
+
+def check_app(**options: object) -> None:
+    """Raise TaskError for a value that an option of an app can't have."""
+    for option, value in options.items():
+        fits, need = RULES[option]
+        if not fits(value):
+            raise TaskError(f"App({option}={value!r}) won't do: give {need}")
 
 
 def check_name(task: str) -> str:

@@ -35,6 +35,7 @@ class BaseTask(Enqueuer[P, R]):
         retries: int,
         backoff: Backoff,
         timeout: float | None,
+        capture_level: int | None,
         expires: float | timedelta | None = None,
         deadline: float | timedelta | None = None,
     ) -> None:
@@ -50,6 +51,8 @@ class BaseTask(Enqueuer[P, R]):
         self.backoff = backoff
         #: Seconds that an attempt may take.
         self.timeout = timeout
+        #: From which level on its log records are captured, with what it prints; None: nothing.
+        self.capture_level = capture_level
         #: Seconds, from when a job may start, until it may start no more, and go on no more.
         self.expires = in_seconds(expires)
         self.deadline = in_seconds(deadline)

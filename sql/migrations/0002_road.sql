@@ -196,8 +196,12 @@ DECLARE
                    array_agg(f.job) FILTER (WHERE f.attempt > 1),
                    array_agg(f.attempt) FILTER (WHERE f.attempt > 1)
               FROM found f HAVING count(*) > 0
-            RETURNING c.id)
-        SELECT %2$s c.id, f.job, f.attempt, f.task, f.queue, f.args, f.options
+            RETURNING c.id, c.jobs)
+        SELECT %2$s c.id, f.job, f.attempt, f.task, f.queue, f.args,
+               -- Asked once; of each job only where some job from the first to the last has one.
+               CASE WHEN (SELECT EXISTS (SELECT FROM claimed g JOIN wsup.checkpoint k
+                             ON k.job >= lower(g.jobs) AND k.job < upper(g.jobs)))
+                    THEN wsup.with_checkpoint(f.job, f.options) ELSE f.options END
           FROM claimed c, found f
          ORDER BY f.rank, f.job;
     $take$;

@@ -242,6 +242,12 @@ BEGIN
     SELECT min(u.id), max(u.id) INTO lo, hi FROM unnest(jobs) AS u(id);
     DELETE FROM wsup.failure t USING unnest(jobs) AS u(id)
      WHERE t.job = u.id AND t.job BETWEEN lo AND hi;
+    DELETE FROM wsup.progress t USING unnest(jobs) AS u(id)
+     WHERE t.job = u.id AND t.job BETWEEN lo AND hi;
+    DELETE FROM wsup.checkpoint t USING unnest(jobs) AS u(id)
+     WHERE t.job = u.id AND t.job BETWEEN lo AND hi;
+    DELETE FROM wsup.log t USING unnest(jobs) AS u(id)
+     WHERE t.job = u.id AND t.job BETWEEN lo AND hi;
     -- A key may count for longer than its job is kept, and may be in the hands of an open transaction.
     DELETE FROM wsup.unique_key t WHERE t.ctid = ANY (ARRAY(
         SELECT k.ctid FROM wsup.unique_key k JOIN unnest(jobs) AS u(id) ON k.job = u.id

@@ -13,10 +13,12 @@ SELECT j.id, wsup.status(j.id) AS state, j.task, j.queue, j.priority,
              ORDER BY d.parent LIMIT 100) d) AS waits_for,
        (SELECT pg_catalog.array_agg(d.child) FROM (
             SELECT d.child FROM wsup.dependency d WHERE d.parent = j.id
-             ORDER BY d.child LIMIT 100) d) AS awaited_by
+             ORDER BY d.child LIMIT 100) d) AS awaited_by,
+       pr.fraction AS progress, pr.message AS progress_message, pr.attempt AS progress_attempt
   FROM wsup.job j
   LEFT JOIN wsup.waiting w ON w.job = j.id
   LEFT JOIN wsup.outcome o ON o.job = j.id
+  LEFT JOIN wsup.progress pr ON pr.job = j.id
   LEFT JOIN LATERAL (
         SELECT c.claimed_at, c.supervisor, s.host
           FROM wsup.claim c LEFT JOIN wsup.supervisor s ON s.id = c.supervisor

@@ -62,6 +62,16 @@ PRINTED = {
         to the publisher: your book is not finished
         no sum: its parent, job \d+, has failed
         """,
+    "pages": r"""
+        went on at page 31 after it was killed
+        attempt 2: 100%, page 100 of 100
+        """,
+    "bills": r"""
+        a negative amount; before that:
+        stdout -: billing order 2
+        shop\.bills INFO: -1\.00
+        shop\.bills ERROR: who owes whom\?
+        """,
     "orders": r"""
         to ada@example\.org: thank you for order 1
         order rolled back: no raincoats left

@@ -231,7 +231,9 @@ class Prompt:
     def __init__(self, *answers: Turn) -> None:
         self._answers = list(answers)
 
-    async def turn(self, entries: object, pull: object, *, promote: int = 0) -> Turn:
+    async def turn(
+        self, entries: object, pull: object, *, promote: int = 0, notes: object = ()
+    ) -> Turn:
         return self._answers.pop(0)
 
 

@@ -42,5 +42,5 @@ def test_it_tells_the_time_of_the_server() -> None:
 
 def test_takes_whole_pages() -> None:
     assert board_bytes(1) == 4096
-    assert board_bytes(127) == 4096
-    assert board_bytes(128) == 8192
+    assert board_bytes(63) == 4096
+    assert board_bytes(64) == 8192

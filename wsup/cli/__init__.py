@@ -9,6 +9,7 @@ from . import (
     config,
     demo,
     enqueue,
+    follow,
     jobs,
     migrate,
     operate,
@@ -57,3 +58,4 @@ for command in (
     demo.demo,
 ):
     main.add_command(command)
+jobs.jobs.add_command(follow.logs)

@@ -1,5 +1,7 @@
 """`wsup jobs`: look at jobs. What changes them is in change.py."""
 
+import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,15 +55,22 @@ def list_jobs(
 @jobs.command()
 @click.argument("job", metavar="ID", type=ID)
 @settings_options("database")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-def show(job: int, config_file: Path | None, database: str | None, as_json: bool) -> None:
+@click.option("--follow", "is_followed", is_flag=True, help="Show its progress until it has ended.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print a JSON object (a line each, with --follow)."
+)
+def show(
+    job: int, config_file: Path | None, database: str | None, is_followed: bool, as_json: bool
+) -> None:
     """Show a job, with its failures.
 
-    Each comes with its traceback.
+    Each comes with its traceback. With --follow, this exits with 1 if the job didn't succeed.
     """
     from .database import migrated
+    from .follow import follow
 
     with migrated(database, config_file) as conn:
+        state = follow(conn, job, as_json=as_json) if is_followed else "succeeded"
         found = fetch(conn, "jobs_show", {"job": job})
         failures = fetch(conn, "jobs_failures", {"job": job})
     if not found:
@@ -72,8 +81,14 @@ def show(job: int, config_file: Path | None, database: str | None, as_json: bool
             name: row[name] and msgspec.Raw(row[name].encode())
             for name in ("args", "options", "result")
         }
-        click.echo(as_json_text({**row, **documents, "failures": failures}))
-        return
+        whole = {**row, **documents, "failures": failures}
+        click.echo(msgspec.json.encode(whole).decode() if is_followed else as_json_text(whole))
+        sys.exit(state != "succeeded")
+    _show_facts(row, failures)
+    sys.exit(state != "succeeded")
+
+
+def _show_facts(row: Row, failures: Sequence[Row]) -> None:
     facts = [(name, value) for name, value in row.items() if value is not None]
     width = max(len(name) for name, _ in facts)
     for name, value in facts:
