@@ -18,11 +18,11 @@ def insert(request: Request, way: str) -> Work:
     wanted: tuple[object, ...] = (request.priority, request.queue, "task")
     match way:
         case "one":
-            return query("enqueue", (None, None, *wanted, "{}", options))
+            return query("enqueue", (None, None, *wanted, "{}", options, None, None))
         case "one later":
-            return query("enqueue", (None, HOUR, *wanted, "{}", options))
+            return query("enqueue", (None, HOUR, *wanted, "{}", options, None, None))
         case "few":
-            return query("enqueue_few", (None, None, *wanted, options, ["{}", "{}"]))
+            return query("enqueue_few", (None, None, *wanted, options, None, None, ["{}", "{}"]))
     rest = "\t".join(("{}", "", str(request.priority), request.queue, "task", options))
 
     def copy(connection: "psycopg.Connection[Any]") -> Rows:
