@@ -4,6 +4,7 @@ from typing import Any
 
 import psycopg
 from road import pull
+from stored import stored
 
 from wsup import App, Job
 
