@@ -11,7 +11,7 @@ LINKS   = build/typing/wsup
 PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers links suite model test-matrix bench bench-long bench-model bench-retention bench-floor bench-reload soak clean
+.PHONY: help demo test lint types layers links suite model test-matrix bench bench-long bench-model bench-kinds bench-retention bench-floor bench-reload soak clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench-long: $(STAMP) ## Hours: steady states, obstacles, scale-out; ONLY= PEERS=
 bench-model: $(STAMP) ## The law of throughput, fitted to the scale-out of bench-long (docs/scale.md)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m bench.model $(ARGS)
+
+bench-kinds: $(STAMP) ## Chains, fan-outs and plain jobs in turn; ARGS="chains --jobs 20000"
+	$(BIN)/python -m bench.kinds $(ARGS)
 
 bench-retention: $(STAMP) ## The no-op rate while 10,000,000 finished jobs are removed; ARGS="--finished 1000000"
 	$(BIN)/python -m bench.retention $(ARGS)

@@ -51,29 +51,29 @@ def drain(connection: Connection, supervisor: Supervisor, jobs: int) -> Drained:
     connection.execute(statement("checkpoint"))
 
     meter = Meter(connection, supervisor)
-    began = _one(connection, "clock")[0]
+    began = one(connection, "clock")[0]
     supervisor.resume()
-    _await_end(connection, ids[-1])
+    await_end(connection, ids[-1])
     cost = meter.read()
 
     supervisor.check_alive()
-    found, succeeded, whole, steady = _one(connection, "outcomes", began, ids[0], ids[-1])
+    found, succeeded, whole, steady = one(connection, "outcomes", began, ids[0], ids[-1])
     if (found, succeeded) != (jobs, jobs):
         raise BenchError(f"{jobs} jobs have {found} outcomes, {succeeded} of them good")
     return Drained(jobs / whole, jobs / steady, enqueued, cost)
 
 
-def _await_end(connection: Connection, last: int) -> None:
+def await_end(connection: Connection, last: int) -> None:
     """Until the last job has its outcome, and then until no job is ready or claimed any more."""
     deadline = time.monotonic() + PATIENCE
     for look in ("has_outcome", "is_settled"):
-        while not _one(connection, look, last)[0]:
+        while not one(connection, look, last)[0]:
             if time.monotonic() > deadline:
                 raise BenchError(f"jobs up to {last} have not ended within {PATIENCE:g} s")
             time.sleep(LOOK_AGAIN)
 
 
-def _one(connection: Connection, name: str, *values: object) -> tuple[Any, ...]:
+def one(connection: Connection, name: str, *values: object) -> tuple[Any, ...]:
     row = connection.execute(statement(name), values).fetchone()
     assert row is not None
     return row

@@ -1,0 +1,112 @@
+"""Jobs that wait for each other against plain ones: `python -m bench.kinds`, from the root.
+
+Each kind is drained in turn by the same `wsup start` on the same server, with as many jobs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from wsup.config.embedded import EmbeddedError
+
+from .app import app
+from .backlog import await_end, one
+from .errors import BenchError
+from .rounds import tell
+from .server import WORKER, Server
+from .statements import statement
+from .supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .backlog import Connection
+
+
+class Kind(NamedTuple):
+    """Jobs of one kind."""
+
+    title: str
+    #: Makes them; `groups` is for it to heed.
+    fill: str
+    groups: int
+    #: The share of the plain rate that is asked for.
+    bar: float | None = None
+
+
+PLAIN = "plain"
+KINDS = {
+    PLAIN: Kind("plain jobs", "fill_plain", 1),
+    "chains": Kind("1,000 chains", "fill_chains", 1000),
+    "fans": Kind("10 fan-outs and fan-ins", "fill_fans", 10),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.kinds", description=__doc__)
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)}; else all")
+    parser.add_argument("--jobs", type=int, default=100_000, help="of each kind and round")
+    parser.add_argument("--rounds", type=int, default=3)
+    return parser
+
+
+def main() -> None:
+    given = parser().parse_args()
+    if unknown := set(given.kinds) - set(KINDS):
+        sys.exit(f"no kind {', '.join(sorted(unknown))}: there are {', '.join(KINDS)}")
+    try:
+        rates = measure([PLAIN, *(given.kinds or KINDS)], given.jobs, given.rounds)
+    except (BenchError, EmbeddedError) as error:
+        sys.exit(f"no figures: {error}")
+    plain = statistics.median(rates[PLAIN])
+    for name, found in rates.items():
+        kind, rate = KINDS[name], statistics.median(found)
+        bar = "" if kind.bar is None else f" (bar: {kind.bar:g})"
+        print(f"{kind.title:<24} {rate:>8,.0f} jobs/s, {rate / plain:.2f} of plain{bar}")
+
+
+def measure(names: Sequence[str], jobs: int, rounds: int) -> dict[str, list[float]]:
+    """Jobs a second of each kind, round by round."""
+    rates: dict[str, list[float]] = {name: [] for name in names}
+    with (
+        Server() as server,
+        server.database("measured") as database,
+        server.connect(database) as connection,
+    ):
+        app.database = server.dsn(database)
+        try:
+            with Supervisor(server.dsn(database, WORKER), server.folder) as supervisor:
+                drain(connection, supervisor, KINDS[PLAIN], jobs // 10)
+                for _ in range(rounds):
+                    for name, found in rates.items():
+                        found.append(drain(connection, supervisor, KINDS[name], jobs))
+                        tell(f"{KINDS[name].title}: {found[-1]:,.0f} jobs/s")
+        finally:
+            app.close()
+    return rates
+
+
+def drain(connection: Connection, supervisor: Supervisor, kind: Kind, jobs: int) -> float:
+    """Jobs a second, from "go" to the last outcome."""
+    supervisor.pause()
+    values = {"jobs": jobs, "groups": kind.groups}
+    row = connection.execute(statement(kind.fill), values).fetchone()
+    assert row is not None
+    first, last = row
+    connection.execute(statement("settle_disk"))
+    connection.execute(statement("checkpoint"))
+    began = one(connection, "clock")[0]
+    supervisor.resume()
+    await_end(connection, last)
+    supervisor.check_alive()
+    found, succeeded, whole, _ = one(connection, "outcomes", began, first, last)
+    if (found, succeeded) != (jobs, jobs):
+        raise BenchError(f"{jobs} jobs have {found} outcomes, {succeeded} of them good")
+    return jobs / float(whole)
+
+
+if __name__ == "__main__":
+    main()
