@@ -11,6 +11,15 @@ from .settlement import Entry
 Row = tuple[int, int, int, str, str, str, str | None]
 
 
+#: The queue of the marks by which keys are served: whoever pulls from it serves them.
+KEY_MARKS = "\x01"
+
+
+def subscribed(queues: Sequence[str]) -> list[str]:
+    """What a supervisor of these queues pulls from, and is called for."""
+    return [*queues, KEY_MARKS]
+
+
 class SourceLost(Exception):
     """The database can't be reached, or can't do its work, for now."""
 
@@ -31,6 +40,8 @@ class Turn:
     rows: list[Row] = field(default_factory=list)
     #: Results that were not accepted, because their jobs are no longer in their claims.
     refused: int = 0
+    #: Jobs whose turn has come by what was settled.
+    passed: int = 0
     #: Seconds until the next waiting job is due; None: no job waits, or it was not asked.
     next_due: float | None = None
     #: Entries that the database would not store, each now settled as a failure.

@@ -17,7 +17,7 @@ from psycopg import pq
 from psycopg.sql import SQL, Identifier
 
 from . import arrays
-from .answers import Pull, Row, SourceLost
+from .answers import Pull, Row, SourceLost, subscribed
 from .backend import Backend, meet
 from .session import lost, opened
 from .statements import statement
@@ -105,7 +105,7 @@ class Listener:
                 b"pull",
                 [
                     _pack_int(self._supervisor),
-                    arrays.texts(pull.queues),
+                    arrays.texts(subscribed(pull.queues)),
                     _pack_int(pull.most),
                     b"\1" if pull.wake else b"\0",
                 ],

@@ -39,7 +39,8 @@ GRANT SELECT ON wsup.migration TO wsup_enqueue, wsup_run, wsup_status, wsup_read
 -- INSERT (SELECT), and enqueue_many takes many of them before its COPY (INSERT, USAGE). When a job
 -- was enqueued can't be told otherwise than it was.
 GRANT SELECT (id),
-      INSERT (id, run_at, priority, queue, task, args, options, after, after_lax) ON wsup.job
+      INSERT (id, run_at, priority, queue, task, args, options, after, after_lax, key, key_limit)
+   ON wsup.job
    TO wsup_enqueue;
 GRANT USAGE ON SEQUENCE wsup.job_id TO wsup_enqueue;
 -- Jobs with a unique key are compared with others, and may take their place.
@@ -47,10 +48,12 @@ GRANT EXECUTE ON FUNCTION wsup.enqueue_once TO wsup_enqueue;
 
 -- run: takes jobs, and says what became of them. A request is never changed, an outcome neither.
 GRANT SELECT ON wsup.job, wsup.lane_turn TO wsup_run;
-GRANT USAGE ON SEQUENCE wsup.claim_id, wsup.lane_turn TO wsup_run;
+GRANT USAGE ON SEQUENCE wsup.claim_id, wsup.lane_turn, wsup.key_mark TO wsup_run;
 GRANT SELECT, INSERT, UPDATE, DELETE
-   ON wsup.ready, wsup.waiting, wsup.claim, wsup.supervisor, wsup.sleeper, wsup.cancel_request
+   ON wsup.ready, wsup.waiting, wsup.blocked, wsup.key_holder, wsup.claim, wsup.supervisor,
+      wsup.sleeper, wsup.cancel_request
    TO wsup_run;
+GRANT SELECT ON wsup.key_limit TO wsup_run;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE       -- TRUNCATE frees a closed lane of dead rows
    ON wsup.ready_0, wsup.ready_1, wsup.ready_2, wsup.ready_3 TO wsup_run;
 GRANT SELECT (job, lost), INSERT ON wsup.failure TO wsup_run;
@@ -79,11 +82,11 @@ BEGIN
 END
 $$;
 
--- status: job.status(), `wsup jobs list`, `failed`, `wsup queues list`, `wsup schedules list`,
--- dashboards.
-GRANT SELECT ON wsup.ready, wsup.waiting, wsup.child, wsup.claim, wsup.supervisor, wsup.paused_queue
-   TO wsup_status;
-GRANT SELECT (id, enqueued_at, run_at, priority, queue, task) ON wsup.job TO wsup_status;
+-- status: job.status(), `wsup jobs list`, `failed`, `wsup queues list`, `wsup keys list`,
+-- `wsup schedules list`, dashboards.
+GRANT SELECT ON wsup.ready, wsup.waiting, wsup.child, wsup.blocked, wsup.key_holder, wsup.key_limit,
+                wsup.claim, wsup.supervisor, wsup.paused_queue TO wsup_status;
+GRANT SELECT (id, enqueued_at, run_at, priority, queue, task, key, key_limit) ON wsup.job TO wsup_status;
 GRANT SELECT (job, finished_at, state, seconds, supervisor, subworker, attempt) ON wsup.outcome
    TO wsup_status;
 GRANT SELECT (job, attempt, failed_at, supervisor, subworker, lost, type) ON wsup.failure

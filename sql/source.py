@@ -11,7 +11,18 @@ import psycopg
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 
-from .answers import Beat, CancelRequest, Held, Look, Peer, Pull, Row, SourceLost, Turn
+from .answers import (
+    Beat,
+    CancelRequest,
+    Held,
+    Look,
+    Peer,
+    Pull,
+    Row,
+    SourceLost,
+    Turn,
+    subscribed,
+)
 from .listener import Listener
 from .notes import Note, note_columns
 from .schedules import ScheduleTable
@@ -123,7 +134,7 @@ class PostgresSource:
                 raise SourceLost(f"COMMIT was answered by {done.statusmessage}")
             turn = Turn()
             if settled is not None and (answer := await settled.fetchone()):
-                turn.refused = answer[0]
+                turn.refused, turn.passed = answer
             if promoted is not None and (answer := await promoted.fetchone()):
                 turn.next_due = answer[1]
             if pulled is not None:
@@ -143,7 +154,7 @@ class PostgresSource:
             return await cursor.fetchall()
 
     def _pull_parameters(self, pull: Pull) -> list[object]:
-        return [self.supervisor, list(pull.queues), pull.most, pull.wake]
+        return [self.supervisor, subscribed(pull.queues), pull.most, pull.wake]
 
     async def _take_apart(self, notes: Sequence[Note]) -> None:
         """Store the notes of a refused batch one by one, without those that can't be."""
@@ -162,22 +173,23 @@ class PostgresSource:
             if not half:
                 continue
             try:
-                turn.refused += (await self._persist(half, None, promote=0)).refused
+                part = await self._persist(half, None, promote=0)
             except psycopg.Error as error:
                 if not self._is_data_error(error):
                     raise lost(error) from error
                 if len(half) == 1:
-                    await self._settle_culprit(refusal(half[0], error))
-                    turn.culprits.append(half[0])
+                    part = await self._settle_culprit(refusal(half[0], error))
+                    part.culprits.append(half[0])
                 else:
                     part = await self._bisect(half)
-                    turn.refused += part.refused
-                    turn.culprits += part.culprits
+            turn.refused += part.refused
+            turn.passed += part.passed
+            turn.culprits += part.culprits
         return turn
 
-    async def _settle_culprit(self, failure: Failure) -> None:
+    async def _settle_culprit(self, failure: Failure) -> Turn:
         try:
-            await self._persist([failure], None, promote=0)
+            return await self._persist([failure], None, promote=0)
         except psycopg.Error as error:
             raise lost(error) from error
 
@@ -196,8 +208,9 @@ class PostgresSource:
     async def leave(self) -> None:
         await self._session.row("leave", {"supervisor": self.supervisor})
 
-    async def beat(self, **columns: object) -> Beat:
-        return Beat(*await self._session.row("beat", {"supervisor": self.supervisor, **columns}))
+    async def beat(self, queues: Sequence[str], **columns: object) -> Beat:
+        own = {"supervisor": self.supervisor, "queues": subscribed(queues)}
+        return Beat(*await self._session.row("beat", {**own, **columns}))
 
     async def server_time(self) -> float:
         """Seconds since 1970, by the server's clock."""
@@ -207,11 +220,15 @@ class PostgresSource:
         """Ask to be notified of new jobs in `queues`, and of those due within `look_every` s."""
         await self._session.row(
             "sleep",
-            {"supervisor": self.supervisor, "queues": list(queues), "look_every": look_every},
+            {
+                "supervisor": self.supervisor,
+                "queues": subscribed(queues),
+                "look_every": look_every,
+            },
         )
 
     async def look(self, queues: Sequence[str]) -> Look:
-        return Look(*await self._session.row("look", [list(queues)]))
+        return Look(*await self._session.row("look", [subscribed(queues)]))
 
     async def peers(self) -> list[Peer]:
         return await self._session.rows("peers", [self.supervisor], lambda row: Peer(*row))

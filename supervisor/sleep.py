@@ -18,6 +18,8 @@ log = logging.getLogger("wsup.sleep")
 #: Seconds between looks while a writer from before is in flight: doubling from first to patient;
 #: then a tenth of the time that has passed, up to the last, for a writer may stay open for hours.
 LOOK_FIRST, LOOK_PATIENT, LOOK_LAST, LOOK_SHARE = 0.001, 0.064, 1.0, 0.1
+#: Seconds until another look at keys that somebody has in hand: a turn takes as long.
+COME_BACK_SECONDS = 0.01
 #: Seconds between looks while nobody can notify this supervisor.
 DEAF_SECONDS = 0.5
 
@@ -61,6 +63,11 @@ class Sleep:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
+    @property
+    def wanted(self) -> bool:
+        """Asleep, or falling asleep."""
+        return bool(self._round % 2)
+
     def wake(self) -> None:
         """There may be something to pull. Idempotent.
 
@@ -68,6 +75,15 @@ class Sleep:
         """
         self.stop()
         self._on_wake()
+
+    def come_back(self) -> None:
+        """There are keys to be served that another supervisor has in hand, for the moment."""
+        asyncio.get_running_loop().call_later(COME_BACK_SECONDS, self._look_again)
+
+    def _look_again(self) -> None:
+        self.doubt()
+        if self.wanted:
+            self.wake()
 
     def doubt(self) -> None:
         """There may be something that only a look can tell."""

@@ -50,7 +50,7 @@ class Supervisor:
         limit = min(settings.statement_timeout, settings.lease / 2)
         self.listener = Listener(listen, self._hear, self._lost, statement_seconds=limit)
         self.source = PostgresSource(dsn, listener=self.listener, statement_seconds=limit)
-        self.pool = Pool(on_report=self._report, on_death=self._died, on_change=self._changed)
+        self.pool = Pool(on_report=self._report, on_death=self._died, on_change=self._finished)
         self.clock = ServerClock(lambda: self.pool.members)
         self.gather = Gather(
             on_finished=self._finished,
@@ -75,6 +75,8 @@ class Supervisor:
             on_rows=self._pulled,
             on_settled=self._settled,
             on_dry=self._dry,
+            asleep=lambda: self.sleep.wanted,
+            on_passed=self.wake,
             on_due=self.due_in,
             on_lost=self._lost,
         )
@@ -128,7 +130,7 @@ class Supervisor:
         self.on_busy()
 
     def _finished(self) -> None:
-        """execute → gather"""
+        """execute → gather; or there are more or fewer subworkers, or others."""
         self._hand_out()
         self.turns.consider()
 
@@ -196,11 +198,6 @@ class Supervisor:
     def _untrusted(self, member: Member, report: Untrusted) -> None:
         self.pool.replace(member, f"after job {report.job}, {report.reason}")
 
-    def _changed(self) -> None:
-        """There are more or fewer subworkers, or others."""
-        self._hand_out()
-        self.turns.consider()
-
     def _lost(self, reason: str) -> None:
         self.on_lost(reason)
 
@@ -257,6 +254,8 @@ class Supervisor:
                 self.schedules.stir()
             case "cancel":
                 self.cancelling.hear()
+            case "marks":
+                self.sleep.come_back()
             case "":
                 self.wake()
             case _:  # about a waiting job, or a paused queue: what there is must be looked up

@@ -58,6 +58,8 @@ class Turns:
         on_rows: Callable[[list[Row]], None],
         on_settled: Callable[[int, float], None],
         on_dry: Callable[[], None],
+        asleep: Callable[[], bool],
+        on_passed: Callable[[], None],
         on_due: Callable[[float | None], None],
         on_lost: Callable[[str], None],
     ) -> None:
@@ -72,6 +74,8 @@ class Turns:
         self._on_rows = on_rows
         self._on_settled = on_settled
         self._on_dry = on_dry
+        self._asleep = asleep
+        self._on_passed = on_passed
         self._on_due = on_due
         self._on_lost = on_lost
         self.queues: Sequence[str] = ()
@@ -83,6 +87,8 @@ class Turns:
         self._called = False
         #: How many jobs the last pull since `go` has brought.
         self._brought = 0
+        #: What was settled last has let others of a key in; what is settled next may do so, too.
+        self._passing = False
         #: Jobs have fallen due: the next turn makes them ready.
         self.promote_now = False
         #: Turns with results that went through.
@@ -166,7 +172,9 @@ class Turns:
     async def _take(self) -> bool:
         notes = self._gather.notes.cut(self.batch_bytes) if self._gather.notes else []
         entries = self._cut_batch()
-        may_pull = self.pulling and not self._in_doubt()
+        # Asleep or not, a turn that may let others of a key in brings them along.
+        rides = bool(entries) and self._passing and self._asleep()
+        may_pull = (self.pulling or rides) and not self._in_doubt()
         wanted = max(0, self._wanted() - len(self.arriving)) if may_pull else 0
         promote = self.pulling and (
             self.promote_now or time.monotonic() - self._last_promote >= PROMOTE_SECONDS
@@ -174,7 +182,7 @@ class Turns:
         if not (entries or notes or wanted or promote) or not self._source.connected:
             self._gather.keep(entries, notes)
             return self._source.connected
-        wake = wanted > 0 and self.said_asleep and self._brought > FEW_JOBS
+        wake = wanted > 0 and self.pulling and self.said_asleep and self._brought > FEW_JOBS
         if wanted:
             self._called = False
         self.sending = entries
@@ -257,5 +265,13 @@ class Turns:
         for culprit in turn.culprits:
             log.error("job %d: its result can't be stored", culprit.job)
         self._on_settled(len(entries) - turn.refused, seconds)
+        if entries:
+            self._passing = turn.passed > 0
+        self._look_ahead(turn, wanted)
+
+    def _look_ahead(self, turn: Turn, wanted: int) -> None:
+        """Is there more to pull?"""
         if len(turn.rows) < wanted and self.pulling and not self._called:
             self._on_dry()
+        elif turn.passed and len(turn.rows) == wanted and not self.pulling:
+            self._on_passed()  # perhaps more than were pulled, if any were

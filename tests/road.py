@@ -74,6 +74,7 @@ def places(connection: Connection, job: int) -> list[str]:
         """
         SELECT 'ready' FROM wsup.ready WHERE job = %(job)s
         UNION ALL SELECT 'waiting' FROM wsup.waiting WHERE job = %(job)s
+        UNION ALL SELECT 'blocked' FROM wsup.blocked WHERE job = %(job)s
         UNION ALL SELECT 'claimed' FROM wsup.claim WHERE jobs @> %(job)s::bigint
         UNION ALL SELECT state::text FROM wsup.outcome WHERE job = %(job)s
         """,

@@ -9,6 +9,7 @@ from wsup.enqueue import Client, Connection
 from wsup.errors import TaskError
 from wsup.graph import Graph
 from wsup.job import Job, Reader
+from wsup.keys import set_key_limit
 from wsup.naming import place_of, task_name
 from wsup.operations import Operations
 from wsup.options import (
@@ -23,6 +24,7 @@ from wsup.options import (
 )
 from wsup.schedule import CatchUp, Schedule, make_schedule
 from wsup.sql.pool import Pool
+from wsup.sql.steps import adrive, drive
 from wsup.task import AsyncTask, Task
 from wsup.values import load_any
 
@@ -274,6 +276,15 @@ class App(Operations):
     def job(self, id: int) -> Job[Any]:
         """A handle on any job; its result comes as JSON has it. `task.job(id)` knows the type."""
         return Job(id, Reader(self._client.pool, load_any))
+
+    def set_key_limit(self, key: str, key_limit: int | None) -> None:
+        """Let `key_limit` jobs with this key run at once, whatever they say themselves, those that
+        wait and those that come; None: what they say. Raises TaskError, DatabaseError."""
+        drive(set_key_limit(key, key_limit), self._client.pool.perform)
+
+    async def aset_key_limit(self, key: str, key_limit: int | None) -> None:
+        """`set_key_limit` for asyncio."""
+        await adrive(set_key_limit(key, key_limit), self._client.pool.aperform)
 
     def close(self) -> None:
         """Close the app's connections. It opens new ones if it is used again."""

@@ -2,19 +2,16 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, Generic, ParamSpec, TypeAlias, TypeVar
 
-import msgspec
 import psycopg
 from psycopg.pq import PipelineStatus
 
 from wsup.errors import ArgumentsError, TaskError
 from wsup.insert import insert_many, insert_one
 from wsup.job import Job, Reader
-from wsup.options import OnConflict, Order, When, check_name
-from wsup.parents import OnParentFailure, Parents
+from wsup.options import Order
 from wsup.signature import Signature
 from wsup.sql.connect import NO_SCHEMA, explain
 from wsup.sql.pool import Pool
@@ -182,7 +179,7 @@ def door(client: Client, connection: Connection | None, who: str) -> Callable[[R
         return client.pool.perform
     if not isinstance(connection, psycopg.Connection):
         raise _wrong(who, connection, "a psycopg.Connection", "aenqueue takes async ones")
-    return partial(_perform_for_caller, connection)
+    return partial(perform_for_caller, connection)
 
 
 def adoor(client: Client, connection: Connection | None, who: str) -> Callable[[Request], Any]:
@@ -217,7 +214,7 @@ def _key(order: Order, item: Item[Any], number: int) -> str | None:
 # errors are psycopg's own, as from every other statement in that transaction.
 
 
-def _perform_for_caller(connection: psycopg.Connection[Any], step: Request) -> Rows:
+def perform_for_caller(connection: psycopg.Connection[Any], step: Request) -> Rows:
     try:
         return perform(connection, step)
     except NO_SCHEMA as error:
@@ -234,67 +231,3 @@ async def _aperform_for_caller(connection: psycopg.AsyncConnection[Any], step: R
 def in_pipeline(connection: Connection | None) -> bool:
     """PostgreSQL has no COPY within a pipeline."""
     return connection is not None and connection.pgconn.pipeline_status != PipelineStatus.OFF
-
-
-def enqueue_by_name(
-    connection: psycopg.Connection[Any],
-    task: str,
-    args: str = "{}",
-    *,
-    queue: str = "default",
-    priority: int = 0,
-    run_at: datetime | None = None,
-    delay: float | timedelta | None = None,
-    retries: int | None = None,
-    timeout: float | None = None,
-    expires: When | None = None,
-    deadline: When | None = None,
-    unique_key: str | None = None,
-    on_conflict: OnConflict | None = None,
-    unique_for: float | timedelta | None = None,
-    after: Parents | None = None,
-    after_lax: Parents | None = None,
-    on_parent_failure: OnParentFailure = "cancel",
-) -> int:
-    """Enqueue a job without its app: nothing is known of the task but its name. Returns its id, or
-    that of the job that has its unique key.
-
-    `args` is a JSON object of the arguments by name; whether they fit is found out when the job
-    runs. The rest is as in `Task.options`. Raises ArgumentsError, TaskError, JobExists,
-    DatabaseError.
-    """
-    order = Order(check_name(task)).changed(
-        queue=queue,
-        priority=priority,
-        run_at=run_at,
-        delay=delay,
-        retries=retries,
-        timeout=timeout,
-        expires=expires,
-        deadline=deadline,
-        unique_key=unique_key,
-        on_conflict=on_conflict,
-        unique_for=unique_for,
-        after=after,
-        after_lax=after_lax,
-        on_parent_failure=on_parent_failure,
-    )
-    try:
-        _OBJECT.decode(args)
-    except (msgspec.DecodeError, UnicodeError) as error:
-        raise ArgumentsError(
-            f"task {task}: {args!r:.80} is no JSON object of its arguments: {error}"
-        ) from None
-    return drive(_insert_by_name(order, args.encode()), partial(_perform_for_caller, connection))
-
-
-def _insert_by_name(order: Order, data: bytes) -> Steps[int]:
-    if order.is_limited:
-        order = yield from with_moments(order)
-    if order.unique_key is None:
-        return (yield from insert_one(order, data))
-    ((job, _),) = yield from insert_unique(order, [data], [key_of(order, ((), {}))])
-    return job
-
-
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])

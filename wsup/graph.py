@@ -14,7 +14,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from wsup.enqueue import Client, Connection, Enqueuer, adoor, door, in_pipeline
 from wsup.errors import TaskError
-from wsup.insert import CHUNK, array, rest
+from wsup.insert import CHUNK, gates_of, rest
 from wsup.job import Job, Reader
 from wsup.options import Order
 from wsup.parents import Parent, Parents, as_parents, both, numbers
@@ -121,7 +121,7 @@ class Graph:
         reserved, now = rows[0]
         # A parent's id is smaller than its children's.
         ids: dict[Parent, int] = dict(zip(nodes, sorted(reserved), strict=True))
-        yield Load("copy_children", _rows(nodes, ids, datetime.fromisoformat(now)))
+        yield Load("copy_jobs_gated", _rows(nodes, ids, datetime.fromisoformat(now)))
         for node in nodes:
             node._job = Job(ids[node], node._reader, "new")
         self._enqueued = True
@@ -140,16 +140,16 @@ def _limited(nodes: Sequence[AnyNode]) -> Steps[None]:
 
 
 def _rows(nodes: Sequence[AnyNode], ids: dict[Parent, int], now: datetime) -> Iterator[bytes]:
-    """The rows of `copy_children.sql`, some at a time."""
+    """The rows of `copy_jobs_gated.sql`, some at a time."""
     lines: list[bytes] = []
     for node in nodes:
         order = node._order
         at = order.run_at if order.delay is None else now + timedelta(seconds=order.delay)
-        parents = [
-            array(numbers(ids.get(parent, parent) for parent in some))
-            for some in (order.after, order.after_lax)
-        ]
-        values = rest(order, at.isoformat() if at else "", parents).encode()
+        after, lax = (
+            [ids.get(parent, parent) for parent in some] for some in (order.after, order.after_lax)
+        )
+        gates = gates_of(order, after, lax)
+        values = rest(order, at.isoformat() if at else "", gates).encode()
         lines.append(b"%d\t%b%b\n" % (ids[node], node._data, values))
         if len(lines) == CHUNK:
             yield b"".join(lines).replace(b"\\", rb"\\")

@@ -1,10 +1,10 @@
 """The steps by which jobs get into the database."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from wsup.options import Order
-from wsup.parents import numbers
+from wsup.parents import Parent, numbers
 from wsup.sql.steps import Ask, Load, Steps
 
 #: Up to so many jobs go by one INSERT, in one round trip; COPY takes three. In jobs.
@@ -27,6 +27,8 @@ def insert_one(order: Order, data: bytes) -> Steps[int]:
             order.options,
             numbers(order.after),
             numbers(order.after_lax),
+            order.key,
+            order.key_limit,
         ),
     )
     return int(rows[0][0])
@@ -49,15 +51,18 @@ def insert_many(order: Order, lines: Sequence[bytes], *, copy: bool) -> Steps[li
                 order.options,
                 numbers(order.after),
                 numbers(order.after_lax),
+                order.key,
+                order.key_limit,
                 texts,
             ),
         )
         return [row[0] for row in rows]
-    parents = [array(numbers(order.after)), array(numbers(order.after_lax))] if order.after else []
+    gated = order.after or order.key is not None
+    gates = gates_of(order, order.after, order.after_lax) if gated else []
     rows = yield Ask("reserve_ids", (order.run_at, order.delay, len(lines)))
     ids, run_at = rows[0]
-    name = "copy_children" if parents else "copy_jobs"
-    yield Load(name, _chunks(ids, lines, rest(order, run_at or "", parents)))
+    name = "copy_jobs_gated" if gates else "copy_jobs"
+    yield Load(name, _chunks(ids, lines, rest(order, run_at or "", gates)))
     return list(ids)
 
 
@@ -66,10 +71,15 @@ def array(ids: Sequence[int] | None) -> str:
     return f"{{{','.join(map(str, ids))}}}" if ids else ""
 
 
-def rest(order: Order, run_at: str, parents: Sequence[str]) -> str:
-    """What follows the arguments in a row of `copy_jobs.sql` or `copy_children.sql`."""
+def gates_of(order: Order, after: Iterable[Parent], lax: Iterable[Parent]) -> list[str]:
+    """What `copy_jobs_gated.sql` has beside `copy_jobs.sql`."""
+    return [array(numbers(after)), array(numbers(lax)), order.key or "", str(order.key_limit or "")]
+
+
+def rest(order: Order, run_at: str, gates: Sequence[str]) -> str:
+    """What follows the arguments in a row of `copy_jobs.sql` or `copy_jobs_gated.sql`."""
     return "\t".join(
-        ("", run_at, str(order.priority), order.queue, order.task, order.options or "", *parents)
+        ("", run_at, str(order.priority), order.queue, order.task, order.options or "", *gates)
     )
 
 

@@ -30,6 +30,7 @@ class Filter:
     state: str | None = None
     queue: str | None = None
     task: str | None = None
+    key: str | None = None
     #: When they ended; of jobs that have not, when they were enqueued. Or how long ago that is.
     since: datetime | timedelta | None = None
     before: datetime | timedelta | None = None
@@ -58,6 +59,7 @@ class Filter:
             None if asked is None else list(asked),
             self.queue,
             self.task,
+            self.key,
             *_moment(self.since),
             *_moment(self.before),
             self.error,

@@ -24,6 +24,7 @@ class Operations:
         state: JobState | None = None,
         queue: str | None = None,
         task: str | None = None,
+        key: str | None = None,
         since: datetime | timedelta | None = None,
         before: datetime | timedelta | None = None,
         error: str | None = None,
@@ -38,7 +39,7 @@ class Operations:
         ids = None
         if jobs is not None:  # an empty list means none, and not any
             ids = tuple(job.id if isinstance(job, Job) else job for job in jobs)
-        chosen = Filter(ids, state, queue, task, since, before, error)
+        chosen = Filter(ids, state, queue, task, key, since, before, error)
         return Jobs(chosen, self._client.pool)
 
     def queue(self, name: str) -> Queue:

@@ -94,7 +94,7 @@ def _is_name(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable()
 
 
-#: Of a task or a queue, in characters; an index entry must hold it.
+#: Of a task, a queue or a key, in characters; an index entry must hold it.
 LONGEST_NAME: Final = 200
 #: A delay or time-out that is longer is a mistake; in seconds (100 years).
 LONGEST_TIME: Final = 100 * 366 * 86400
@@ -106,6 +106,8 @@ WHEN: Final = "seconds above 0, a timedelta, or a datetime with a time zone"
 RULES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "name": (_is_name, f"1 to {LONGEST_NAME} printable characters"),
     "queue": (_is_name, f"1 to {LONGEST_NAME} printable characters"),
+    "key": (_is_name, f"1 to {LONGEST_NAME} printable characters"),
+    "key_limit": (lambda v: _is_integer(v, 1, 32767), "an integer from 1 to 32767"),
     "priority": (
         lambda v: _is_integer(v, -32768, 32767),
         "an integer from -32768 to 32767; higher runs earlier",
@@ -213,6 +215,11 @@ class Order:
         """Is there a time at which it is too late for the job?"""
         return (self.expires, self.deadline, self.task_expires, self.task_deadline) != _NO_LIMITS
 
+    #: Of the jobs with this key, over all hosts …
+    key: str | None = None
+    #: … so many run at once; None: one.
+    key_limit: int | None = None
+
     def changed(
         self,
         *,
@@ -230,6 +237,8 @@ class Order:
         after: Parents | None = None,
         after_lax: Parents | None = None,
         on_parent_failure: OnParentFailure = "cancel",
+        key: str | None = None,
+        key_limit: int | None = None,
     ) -> "Order":
         """This order with what is not None. Raises TaskError for what won't do."""
         given: dict[str, Any] = {
@@ -244,6 +253,8 @@ class Order:
             "unique_key": unique_key,
             "on_conflict": on_conflict,
             "unique_for": unique_for,
+            "key": key,
+            "key_limit": key_limit,
         }
         given = {name: value for name, value in given.items() if value is not None}
         check(self.task, **given)
@@ -256,6 +267,10 @@ class Order:
             raise TaskError(
                 f"task {self.task}: on_conflict and unique_for mean nothing without a unique_key"
             )
+        if key is None and key_limit is not None:
+            raise TaskError(f"task {self.task}: key_limit={key_limit} limits nothing: give a key")
+        if key is not None and unique_key is not None:
+            raise TaskError(f"task {self.task}: give key={key!r} or a unique_key, not both")
         own = {name: given.pop(name) for name in ("retries", "timeout") if name in given}
         if own:
             given["options"] = msgspec.json.encode(own).decode()

@@ -76,6 +76,8 @@ class BaseTask(Enqueuer[P, R]):
         after: Parents | None = None,
         after_lax: Parents | None = None,
         on_parent_failure: OnParentFailure = "cancel",
+        key: str | None = None,
+        key_limit: int | None = None,
         connection: Connection | None = None,
     ) -> Enqueuer[P, R]:
         """The same task with other options: `task.options(delay=60).enqueue(...)`.
@@ -93,6 +95,9 @@ class BaseTask(Enqueuer[P, R]):
         The job waits for those in `after` (jobs, their ids, nodes of a graph) to succeed, and for
         those in `after_lax` to end; if one of the former doesn't succeed, it is cancelled, or with
         on_parent_failure="run" runs nevertheless.
+
+        Of the jobs that share a `key`, at most `key_limit` (1, if none is given) run at once, over
+        all hosts, by priority, then age. A job has a key or a unique one, not both.
 
         With `connection`, a psycopg one, jobs are enqueued in the transaction that it is in,
         and exist only if that is committed. Raises TaskError for a value that won't do.
@@ -112,6 +117,8 @@ class BaseTask(Enqueuer[P, R]):
             after=after,
             after_lax=after_lax,
             on_parent_failure=on_parent_failure,
+            key=key,
+            key_limit=key_limit,
         )
         return Enqueuer(self._signature, order, self._client, connection)
 

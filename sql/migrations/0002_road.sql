@@ -17,11 +17,16 @@ BEGIN
     INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
     SELECT n.id, -1 - n.priority, 1, l.last_value % 4, n.queue
       FROM wsup.lane_turn l, new_jobs n
-     WHERE (n.run_at IS NULL OR n.run_at <= at) AND n.after IS NULL;
-    IF EXISTS (SELECT FROM new_jobs WHERE run_at > at OR after IS NOT NULL) THEN
-        INSERT INTO wsup.waiting (job, due_at, priority, attempt, queue)
-        SELECT id, run_at, priority, 1, queue FROM new_jobs WHERE run_at > at AND after IS NULL;
+     WHERE (n.run_at IS NULL OR n.run_at <= at) AND n.after IS NULL AND n.key IS NULL;
+    IF EXISTS (SELECT FROM new_jobs WHERE run_at > at OR after IS NOT NULL OR key IS NOT NULL) THEN
+        INSERT INTO wsup.waiting (job, due_at, priority, attempt, queue, key)
+        SELECT id, run_at, priority, 1, queue, key FROM new_jobs WHERE run_at > at AND after IS NULL;
         PERFORM wsup.hold_back(ARRAY(SELECT id FROM new_jobs WHERE after IS NOT NULL));
+        IF EXISTS (SELECT FROM new_jobs WHERE key IS NOT NULL) THEN
+            PERFORM wsup.line_up(ARRAY(
+                SELECT id FROM new_jobs
+                 WHERE key IS NOT NULL AND after IS NULL AND (run_at IS NULL OR run_at <= at)));
+        END IF;
     END IF;
     RETURN NULL;
 END
@@ -50,7 +55,9 @@ CREATE FUNCTION wsup.enqueue(
     unique_for  interval DEFAULT NULL,
     after    bigint[]    DEFAULT NULL,     -- not before these jobs have succeeded …
     after_lax bigint[]   DEFAULT NULL,     -- … and these have ended in whatever way
-    on_parent_failure text DEFAULT 'cancel'
+    on_parent_failure text DEFAULT 'cancel',
+    key      text        DEFAULT NULL,
+    key_limit integer    DEFAULT NULL
 ) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -81,6 +88,15 @@ BEGIN
     ELSIF after && after_lax THEN
         RAISE invalid_parameter_value USING MESSAGE =
             'wsup.enqueue: a job is named in after and in after_lax: leave one of them out';
+    ELSIF key = '' OR length(key) > 200 THEN
+        RAISE invalid_parameter_value USING MESSAGE = format(
+            'wsup.enqueue: key %s must have 1 to 200 characters', quote_literal(left(key, 200)));
+    ELSIF key_limit NOT BETWEEN 1 AND 32767 THEN
+        RAISE invalid_parameter_value USING MESSAGE = format(
+            'wsup.enqueue: key_limit %s is not between 1 and 32767', key_limit);
+    ELSIF key IS NULL AND key_limit IS NOT NULL THEN
+        RAISE invalid_parameter_value USING MESSAGE = format(
+            'wsup.enqueue: key_limit %s limits nothing: give a key', key_limit);
     END IF;
     run_at := coalesce(run_at, clock_timestamp() + delay);
     IF retries IS NOT NULL OR timeout IS NOT NULL THEN
@@ -89,7 +105,10 @@ BEGIN
     IF num_nonnulls(expires, expires_at, deadline, deadline_at) > 0 THEN
         given := wsup.with_limits(given, run_at, expires, expires_at, deadline, deadline_at);
     END IF;
-    IF num_nonnulls(unique_key, unique_for) > 0 OR on_conflict IS DISTINCT FROM 'skip' THEN
+    IF key IS NOT NULL AND unique_key IS NOT NULL THEN
+        RAISE invalid_parameter_value USING MESSAGE = format(
+            'wsup.enqueue: give key %s or unique_key %s, not both', key, unique_key);
+    ELSIF num_nonnulls(unique_key, unique_for) > 0 OR on_conflict IS DISTINCT FROM 'skip' THEN
         IF num_nonnulls(after, after_lax) > 0 THEN
             RAISE invalid_parameter_value USING MESSAGE =
                 'wsup.enqueue: a job with a unique key can''t wait for others: leave one of them out';
@@ -97,8 +116,8 @@ BEGIN
         RETURN wsup.enqueue_unique(task, queue, priority, run_at, given, args::text, unique_key,
                                    on_conflict, unique_for);
     END IF;
-    INSERT INTO wsup.job (run_at, priority, queue, task, args, options, after, after_lax)
-    VALUES (run_at, priority, queue, task, args, given, nullif(after || after_lax, '{}'),
+    INSERT INTO wsup.job (run_at, priority, queue, task, args, options, key, key_limit, after, after_lax)
+    VALUES (run_at, priority, queue, task, args, given, key, key_limit, nullif(after || after_lax, '{}'),
             nullif(CASE on_parent_failure WHEN 'run' THEN after || after_lax ELSE after_lax END, '{}'))
     RETURNING id INTO made;
     RETURN made;
@@ -120,7 +139,9 @@ BEGIN
         PERFORM pg_notify('wsup_' || s.supervisor, '')
            FROM wsup.sleeper s
           WHERE EXISTS (SELECT FROM new_ready n WHERE n.queue = ANY (s.queues)
-                           AND n.queue <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p)));
+                           AND n.queue <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p)))
+            -- Who lets others of a key in looks by itself.
+            AND s.supervisor::text IS DISTINCT FROM current_setting('wsup.taker', true);
     END IF;
     RETURN NULL;
 END
@@ -181,12 +202,12 @@ DECLARE
             DELETE FROM wsup.ready_%1$s d WHERE d.ctid = ANY (ARRAY(SELECT at FROM locked))
             RETURNING d.job, d.rank, d.attempt),
         found AS MATERIALIZED (
-            SELECT t.job, t.rank, t.attempt, j.task, j.queue, j.args,
+            SELECT t.job, t.rank, t.attempt, j.task, j.queue, j.args, j.key,
                    CASE WHEN j.after IS NULL THEN j.options
                         ELSE wsup.options_and_parents(j.id) END AS options
               FROM taken t JOIN wsup.job j ON j.id = t.job),
         claimed AS (
-            INSERT INTO wsup.claim AS c (supervisor, jobs, retried, attempts)
+            INSERT INTO wsup.claim AS c (supervisor, jobs, retried, attempts, keyed)
             SELECT supervisor,
                    -- Nearly always without a gap: one range then says it all.
                    CASE WHEN max(f.job) - min(f.job) = count(*) - 1
@@ -194,7 +215,8 @@ DECLARE
                         ELSE (SELECT range_agg(int8range(g.job, g.job + 1)) FROM found g)
                    END,
                    array_agg(f.job) FILTER (WHERE f.attempt > 1),
-                   array_agg(f.attempt) FILTER (WHERE f.attempt > 1)
+                   array_agg(f.attempt) FILTER (WHERE f.attempt > 1),
+                   CASE WHEN count(f.key) > 0 THEN true END
               FROM found f HAVING count(*) > 0
             RETURNING c.id, c.jobs)
         SELECT %2$s c.id, f.job, f.attempt, f.task, f.queue, f.args,
@@ -237,6 +259,12 @@ BEGIN
         (SELECT 3, s.rank, s.job FROM wsup.ready_3 s
           WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT 1)) f
      WHERE q.queue <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p));
+    IF E'\001' = ANY (names) THEN          -- keys are marked: first, who has his turn becomes ready
+        PERFORM set_config('wsup.taker', pull.supervisor::text, true);
+        PERFORM wsup.work_off_marks();
+        RETURN QUERY SELECT * FROM wsup.pull(supervisor, array_remove(queues, E'\001'), n);
+        RETURN;
+    END IF;
     IF lanes IS NULL THEN
         RETURN;
     ELSIF cardinality(lanes) = 1 THEN
@@ -329,7 +357,8 @@ $make$;
 --   back_*     jobs that run again: at once (delay NULL) or after `delay` seconds
 --   fail_*     attempts that went wrong, of jobs among the two above
 -- Only jobs still in their claim count, the claim being locked until the commit; the others were
--- given to somebody else, and what this supervisor says of them is dropped. Returns their number.
+-- given to somebody else, and what this supervisor says of them is dropped. Returns their number, and
+-- that of the jobs whose turn has come by it (0013_keys.sql).
 -- Elements are taken by their subscript: in PL/pgSQL that costs less than to unnest eight arrays.
 CREATE FUNCTION wsup.settle(
     supervisor integer,
@@ -337,8 +366,9 @@ CREATE FUNCTION wsup.settle(
     over_seconds real[], over_subworker smallint[], over_result text[], over_reason text[],
     back_claim bigint[], back_job bigint[], back_attempt smallint[], back_delay real[],
     fail_claim bigint[], fail_job bigint[], fail_attempt smallint[], fail_subworker smallint[],
-    fail_lost boolean[], fail_type text[], fail_message text[], fail_traceback text[]
-) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    fail_lost boolean[], fail_type text[], fail_message text[], fail_traceback text[],
+    OUT refused bigint, OUT passed bigint
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off
 SET plan_cache_mode = force_generic_plan
@@ -349,13 +379,15 @@ DECLARE
     claims bigint[];
     held   int8multirange[];
     rest   int8multirange[];
+    keyed  boolean;                        -- some of their jobs have a key
     accepted bigint;
-    refused  bigint := cardinality(over_job) + cardinality(back_job);
 BEGIN
-    SELECT array_agg(l.id), array_agg(l.jobs), array_agg(l.jobs - l.settled)
-      INTO claims, held, rest
+    refused := cardinality(over_job) + cardinality(back_job);
+    passed := 0;
+    SELECT array_agg(l.id), array_agg(l.jobs), array_agg(l.jobs - l.settled), bool_or(l.keyed)
+      INTO claims, held, rest, keyed
       FROM (
-        SELECT c.id, c.jobs, s.settled
+        SELECT c.id, c.jobs, s.settled, c.keyed
           FROM (SELECT u.claim, range_agg(int8range(u.job, u.job + 1)) AS settled
                   FROM unnest(over_claim || back_claim, over_job || back_job) AS u(claim, job)
                  GROUP BY u.claim) s
@@ -377,15 +409,15 @@ BEGIN
     IF cardinality(back_job) > 0 THEN
         WITH back AS MATERIALIZED (
             SELECT j.id AS job, back_attempt[i] AS attempt, back_delay[i] AS delay,
-                   j.priority, j.queue
+                   j.priority, j.queue, j.key
               FROM generate_subscripts(back_job, 1) AS i
               JOIN unnest(claims, held) AS h(claim, jobs)
                 ON h.claim = back_claim[i] AND h.jobs @> back_job[i]
               JOIN wsup.job j ON j.id = back_job[i]),
         later AS (
-            INSERT INTO wsup.waiting (job, due_at, priority, attempt, queue)
+            INSERT INTO wsup.waiting (job, due_at, priority, attempt, queue, key)
             SELECT b.job, clock_timestamp() + b.delay * interval '1 second', b.priority,
-                   b.attempt, b.queue
+                   b.attempt, b.queue, b.key
               FROM back b WHERE b.delay IS NOT NULL),
         again AS (
             INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
@@ -412,12 +444,24 @@ BEGIN
             ON h.claim = fail_claim[i] AND h.jobs @> fail_job[i];
     END IF;
 
+    IF keyed THEN  -- after the children: one of the same key may be the next in its line
+        PERFORM set_config('wsup.taker', supervisor::text, true);
+        passed := wsup.end_turns(ARRAY(
+            SELECT u.job
+              FROM (SELECT over_claim[i] AS claim, over_job[i] AS job
+                      FROM generate_subscripts(over_job, 1) AS i
+                    UNION ALL
+                    SELECT back_claim[i], back_job[i] FROM generate_subscripts(back_job, 1) AS i
+                     WHERE back_delay[i] IS NOT NULL) u
+              JOIN unnest(claims, held) AS h(claim, jobs)
+                ON h.claim = u.claim AND h.jobs @> u.job));
+    END IF;
+
     DELETE FROM wsup.claim c USING unnest(claims, rest) AS r(claim, jobs)
      WHERE c.supervisor = settle.supervisor AND c.id = r.claim AND isempty(r.jobs);
     IF NOT '{}' = ALL (rest) THEN
         UPDATE wsup.claim c SET jobs = r.jobs FROM unnest(claims, rest) AS r(claim, jobs)
          WHERE c.supervisor = settle.supervisor AND c.id = r.claim AND NOT isempty(r.jobs);
     END IF;
-    RETURN refused;
 END
 $$;

@@ -11,6 +11,8 @@ DECLARE
     -- Read once: no index can be searched for what changes from row to row, and all of those that
     -- are not due would be looked at.
     due_by CONSTANT timestamptz := clock_timestamp();
+    keyed    bigint[];
+    attempts smallint[];
 BEGIN
     IF wsup.untied() IS NOT NULL THEN
         PERFORM wsup.tie_up(n);
@@ -20,11 +22,17 @@ BEGIN
          ORDER BY w.due_at LIMIT n FOR UPDATE SKIP LOCKED),
     moved AS (
         DELETE FROM wsup.waiting w WHERE w.job = ANY (ARRAY(SELECT d.job FROM due d))
-        RETURNING w.job, w.priority, w.attempt, w.queue)
-    INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
-    SELECT m.job, -1 - m.priority, m.attempt, l.last_value % 4, m.queue
-      FROM wsup.lane_turn l, moved m;
-    GET DIAGNOSTICS promoted = ROW_COUNT;
+        RETURNING w.job, w.priority, w.attempt, w.queue, w.key),
+    made AS (
+        INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
+        SELECT m.job, -1 - m.priority, m.attempt, l.last_value % 4, m.queue
+          FROM wsup.lane_turn l, moved m WHERE m.key IS NULL)
+    SELECT count(*), array_agg(m.job) FILTER (WHERE m.key IS NOT NULL),
+           array_agg(m.attempt) FILTER (WHERE m.key IS NOT NULL)
+      INTO promoted, keyed, attempts FROM moved m;
+    IF keyed IS NOT NULL THEN
+        PERFORM wsup.line_up(keyed, attempts);
+    END IF;
     next_due := least((SELECT extract(epoch FROM w.due_at - clock_timestamp())
                          FROM wsup.waiting w ORDER BY w.due_at LIMIT 1), wsup.untied());
 END
@@ -121,7 +129,7 @@ AS $$
 DECLARE
     host  text;
     freed bigint;
-    lost  bigint[];
+    ended bigint[];
 BEGIN
     DELETE FROM wsup.supervisor s WHERE s.id = dead RETURNING s.host INTO host;
     DELETE FROM wsup.sleeper s WHERE s.supervisor = dead;
@@ -151,9 +159,12 @@ BEGIN
         INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
         SELECT j.job, -1 - j.priority, j.attempt, l.last_value % 4, j.queue
           FROM wsup.lane_turn l, judged j WHERE NOT j.over)
-    SELECT count(*), (SELECT array_agg(j.job) FROM judged j WHERE j.over) INTO freed, lost
-      FROM held;
-    PERFORM wsup.release(lost);
+    SELECT (SELECT count(*) FROM held), array_agg(j.job) FILTER (WHERE j.over)
+      INTO freed, ended FROM judged j;
+    PERFORM wsup.release(ended);
+    IF ended IS NOT NULL THEN
+        PERFORM wsup.end_turns(ended);
+    END IF;
     RETURN freed;
 END
 $$;
@@ -193,9 +204,9 @@ BEGIN
     IF other = lane OR live > most THEN
         RETURN false;
     END IF;
-    EXECUTE format('WITH moved AS (DELETE FROM %s RETURNING job, rank, attempt, queue)'
-        ' INSERT INTO wsup.ready (job, rank, attempt, lane, queue)'
-        ' SELECT job, rank, attempt, $1, queue FROM moved', part) USING other;
+    EXECUTE format('WITH moved AS (DELETE FROM %s RETURNING job, rank, attempt, queue, key)'
+        ' INSERT INTO wsup.ready (job, rank, attempt, lane, queue, key)'
+        ' SELECT job, rank, attempt, $1, queue, key FROM moved', part) USING other;
     EXECUTE format('TRUNCATE %s', part);
     RETURN true;
 END
@@ -211,13 +222,15 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     j record;  -- not all of the row: who may see where a job stands need not be shown its arguments
 BEGIN
-    SELECT id, queue, priority INTO j FROM wsup.job WHERE id = job;
+    SELECT id, queue, priority, key INTO j FROM wsup.job WHERE id = job;
     RETURN CASE
         WHEN j.id IS NULL THEN NULL
         ELSE coalesce(
             (SELECT o.state::text FROM wsup.outcome o WHERE o.job = status.job),
             (SELECT 'waiting' FROM wsup.waiting w WHERE w.job = status.job),
             (SELECT 'blocked' FROM wsup.child c WHERE c.job = status.job),
+            (SELECT 'blocked' FROM wsup.blocked b
+              WHERE b.key = j.key AND b.rank = -1 - j.priority AND b.job = status.job),
             (SELECT 'ready' FROM wsup.ready r
               WHERE r.queue = j.queue AND r.rank = -1 - j.priority AND r.job = status.job LIMIT 1),
             'running')
@@ -232,6 +245,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = for
 #variable_conflict use_column
 DECLARE
     children bigint[];
+    numbers  smallint[];
+    keyed    bigint[];
     attempts smallint[];
 BEGIN
     WITH again AS (
@@ -241,13 +256,21 @@ BEGIN
     -- A request to cancel it that came too late is not meant for this run.
     forgotten AS (DELETE FROM wsup.cancel_request q USING again a WHERE q.job = a.job),
     made AS (
-        INSERT INTO wsup.ready AS r (job, rank, attempt, lane, queue)
+        INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
         SELECT j.id, -1 - j.priority, a.attempt + 1, wsup.current_lane(), j.queue
-          FROM again a JOIN wsup.job j ON j.id = a.job WHERE j.after IS NULL)
-    SELECT array_agg(a.job), array_agg(a.attempt + 1) INTO children, attempts
-      FROM again a JOIN wsup.job j ON j.id = a.job WHERE j.after IS NOT NULL;
+          FROM again a JOIN wsup.job j ON j.id = a.job WHERE j.after IS NULL AND j.key IS NULL)
+    SELECT array_agg(j.id) FILTER (WHERE j.after IS NOT NULL),
+           array_agg(a.attempt + 1) FILTER (WHERE j.after IS NOT NULL),
+           array_agg(j.id) FILTER (WHERE j.after IS NULL),
+           array_agg(a.attempt + 1) FILTER (WHERE j.after IS NULL)
+      INTO children, numbers, keyed, attempts
+      FROM again a JOIN wsup.job j ON j.id = a.job
+     WHERE j.after IS NOT NULL OR j.key IS NOT NULL;
     IF children IS NOT NULL THEN
-        PERFORM wsup.hold_back(children, attempts);
+        PERFORM wsup.hold_back(children, numbers);
+    END IF;
+    IF keyed IS NOT NULL THEN
+        PERFORM wsup.line_up(keyed, attempts);
     END IF;
     RETURN QUERY SELECT u.id, wsup.status(u.id) FROM unnest(retry.jobs) AS u(id);
 END

@@ -25,19 +25,26 @@ DECLARE
     heard  int8multirange;
 BEGIN
     WITH wanted AS MATERIALIZED (
-        SELECT j.id, j.queue, j.priority FROM wsup.job j WHERE j.id = ANY (cancel.jobs)),
+        SELECT j.id, j.queue, j.priority, j.key FROM wsup.job j WHERE j.id = ANY (cancel.jobs)),
     a AS (DELETE FROM wsup.ready r USING wanted q
            WHERE r.queue = q.queue AND r.rank = -1 - q.priority AND r.job = q.id
           RETURNING r.job, r.attempt),
     b AS (DELETE FROM wsup.waiting w USING wanted q WHERE w.job = q.id RETURNING w.job, w.attempt),
     c AS (DELETE FROM wsup.child h USING wanted q WHERE h.job = q.id RETURNING h.job, h.attempt),
+    d AS (DELETE FROM wsup.blocked b USING wanted q
+           WHERE b.key = q.key AND b.rank = -1 - q.priority AND b.job = q.id
+          RETURNING b.job, b.attempt),
     over AS (
         INSERT INTO wsup.outcome AS o (job, state, attempt, reason)
         SELECT t.job, 'cancelled', t.attempt, cancel.reason
-          FROM (SELECT * FROM a UNION ALL SELECT * FROM b UNION ALL SELECT * FROM c) t
+          FROM (SELECT * FROM a UNION ALL SELECT * FROM b UNION ALL SELECT * FROM c
+                UNION ALL SELECT * FROM d) t
         RETURNING o.job)
     SELECT array_agg(o.job) INTO ended FROM over o;
-    PERFORM wsup.release_later(ended);
+    IF ended IS NOT NULL THEN
+        PERFORM wsup.release_later(ended);
+        PERFORM wsup.end_turns(ended, false);
+    END IF;
 
     -- By now, the deletion has waited for whoever was just taking one of them: the others are claimed,
     -- or over, or on their way back, where the next pull meets their request.
@@ -86,7 +93,7 @@ DECLARE
     ended bigint[];
 BEGIN
     WITH asked AS MATERIALIZED (
-        SELECT j.id, j.queue, j.priority
+        SELECT j.id, j.queue, j.priority, j.key
           FROM wsup.cancel_request q JOIN wsup.job j ON j.id = q.job),
     ready AS MATERIALIZED (
         SELECT r.lane, r.queue, r.rank, r.job FROM asked a
@@ -94,22 +101,32 @@ BEGIN
            FOR UPDATE OF r SKIP LOCKED),
     waiting AS MATERIALIZED (
         SELECT w.job FROM asked a JOIN wsup.waiting w ON w.job = a.id FOR UPDATE OF w SKIP LOCKED),
+    blocked AS MATERIALIZED (
+        SELECT b.key, b.rank, b.job FROM asked a
+          JOIN wsup.blocked b ON b.key = a.key AND b.rank = -1 - a.priority AND b.job = a.id
+           FOR UPDATE OF b SKIP LOCKED),
     a AS (DELETE FROM wsup.ready r USING ready l
            WHERE r.lane = l.lane AND r.queue = l.queue AND r.rank = l.rank AND r.job = l.job
           RETURNING r.job, r.attempt),
     b AS (DELETE FROM wsup.waiting w USING waiting l WHERE w.job = l.job
           RETURNING w.job, w.attempt),
+    c AS (DELETE FROM wsup.blocked b USING blocked l
+           WHERE b.key = l.key AND b.rank = l.rank AND b.job = l.job
+          RETURNING b.job, b.attempt),
     over AS (
         INSERT INTO wsup.outcome AS o (job, state, attempt, reason)
         SELECT t.job, 'cancelled', t.attempt, 'cancelled by request'
-          FROM (SELECT * FROM a UNION ALL SELECT * FROM b) t
+          FROM (SELECT * FROM a UNION ALL SELECT * FROM b UNION ALL SELECT * FROM c) t
         RETURNING o.job),
     done AS MATERIALIZED (
         SELECT q.job FROM over o JOIN wsup.cancel_request q ON q.job = o.job
            FOR UPDATE OF q SKIP LOCKED),
     heard AS (DELETE FROM wsup.cancel_request q USING done d WHERE q.job = d.job)
     SELECT array_agg(o.job) INTO ended FROM over o;
-    PERFORM wsup.release(ended);
+    IF ended IS NOT NULL THEN
+        PERFORM wsup.release(ended);
+        PERFORM wsup.end_turns(ended, false);
+    END IF;
 END
 $$;
 

@@ -60,8 +60,8 @@ $$;
 -- state isn't asked for is not run: the plan is made anew at each call.
 CREATE FUNCTION wsup.find_jobs(
     jobs bigint[] DEFAULT NULL, states text[] DEFAULT NULL, queue text DEFAULT NULL,
-    task text DEFAULT NULL, since timestamptz DEFAULT NULL, before timestamptz DEFAULT NULL,
-    error text DEFAULT NULL, most bigint DEFAULT NULL
+    task text DEFAULT NULL, key text DEFAULT NULL, since timestamptz DEFAULT NULL,
+    before timestamptz DEFAULT NULL, error text DEFAULT NULL, most bigint DEFAULT NULL
 ) RETURNS TABLE (job bigint, state text, attempt smallint, at timestamptz, seconds real)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
 AS $$
@@ -71,7 +71,7 @@ BEGIN
     WITH unfinished AS (
         (SELECT r.job, 'ready' AS state, r.attempt, NULL::timestamptz AS at
            FROM wsup.ready r
-          WHERE 'ready' = ANY (coalesce(find_jobs.states, '{ready}'))
+          WHERE 'ready' = ANY (coalesce(find_jobs.states, '{ready}')) AND r.job > 0
             AND (find_jobs.queue IS NULL OR r.queue = find_jobs.queue))
         UNION ALL
         (SELECT w.job, 'waiting', w.attempt, w.due_at
@@ -82,6 +82,12 @@ BEGIN
         (SELECT c.job, 'blocked', c.attempt, NULL
            FROM wsup.child c
           WHERE 'blocked' = ANY (coalesce(find_jobs.states, '{blocked}')))
+        UNION ALL
+        (SELECT b.job, 'blocked', b.attempt, NULL
+           FROM wsup.blocked b
+          WHERE 'blocked' = ANY (coalesce(find_jobs.states, '{blocked}'))
+            AND (find_jobs.queue IS NULL OR b.queue = find_jobs.queue)
+            AND (find_jobs.key IS NULL OR b.key = find_jobs.key))
         UNION ALL
         (SELECT n.job, 'running', coalesce(a.attempt, 1::smallint), c.claimed_at
            FROM wsup.claim c
@@ -94,11 +100,12 @@ BEGIN
        FROM unfinished u
       WHERE find_jobs.error IS NULL
         AND (find_jobs.jobs IS NULL OR u.job = ANY (find_jobs.jobs))
-        AND (coalesce(find_jobs.queue, find_jobs.task) IS NULL
+        AND (coalesce(find_jobs.queue, find_jobs.task, find_jobs.key) IS NULL
              AND coalesce(find_jobs.since, find_jobs.before) IS NULL
              OR EXISTS (SELECT FROM wsup.job j WHERE j.id = u.job
                            AND j.queue = coalesce(find_jobs.queue, j.queue)
                            AND j.task = coalesce(find_jobs.task, j.task)
+                           AND (find_jobs.key IS NULL OR j.key = find_jobs.key)
                            AND j.enqueued_at >= coalesce(find_jobs.since, '-infinity')
                            AND j.enqueued_at < coalesce(find_jobs.before, 'infinity')))
       ORDER BY u.job DESC LIMIT find_jobs.most)
@@ -113,10 +120,11 @@ BEGIN
         AND (find_jobs.error IS NULL OR o.state = 'failed' AND find_jobs.error = (
                 SELECT f.type FROM wsup.failure f WHERE f.job = o.job
                  ORDER BY f.attempt DESC, f.failed_at DESC LIMIT 1))
-        AND (coalesce(find_jobs.queue, find_jobs.task) IS NULL
+        AND (coalesce(find_jobs.queue, find_jobs.task, find_jobs.key) IS NULL
              OR EXISTS (SELECT FROM wsup.job j WHERE j.id = o.job
                            AND j.queue = coalesce(find_jobs.queue, j.queue)
-                           AND j.task = coalesce(find_jobs.task, j.task)))
+                           AND j.task = coalesce(find_jobs.task, j.task)
+                           AND (find_jobs.key IS NULL OR j.key = find_jobs.key)))
       ORDER BY o.job DESC LIMIT find_jobs.most)
     ORDER BY 1 DESC LIMIT find_jobs.most;
 END
@@ -171,6 +179,13 @@ BEGIN
     said AS (
         UPDATE wsup.job j SET queue = move.queue FROM moved m WHERE j.id = m.job RETURNING j.id)
     SELECT array_agg(s.id) INTO later FROM said s;
+    WITH moved AS (
+        UPDATE wsup.blocked b SET queue = move.queue FROM wsup.job j
+         WHERE j.id = ANY (move.jobs) AND j.queue <> move.queue
+           AND b.key = j.key AND b.rank = -1 - j.priority AND b.job = j.id RETURNING b.job),
+    said AS (
+        UPDATE wsup.job j SET queue = move.queue FROM moved m WHERE j.id = m.job RETURNING j.id)
+    SELECT coalesce(later, '{}') || coalesce(array_agg(s.id), '{}') INTO later FROM said s;
     -- The last of a queue come first: pulls, which take from its front and skip what is locked, have
     -- nothing to skip before the very end. So no join may change the order, and each row is done with
     -- before the next. One that is just being taken is waited for, and then left alone.
@@ -215,8 +230,8 @@ BEGIN
             'wsup.rerun: args of job %s must be a JSON object of the task''s arguments by name, not %s',
             rerun.job, json_typeof(rerun.args));
     END IF;
-    INSERT INTO wsup.job (priority, queue, task, args, options)
-    SELECT j.priority, j.queue, j.task, coalesce(rerun.args, j.args),
+    INSERT INTO wsup.job (priority, queue, task, key, key_limit, args, options)
+    SELECT j.priority, j.queue, j.task, j.key, j.key_limit, coalesce(rerun.args, j.args),
            coalesce(j.options::jsonb - '{expires,deadline}'::text[], '{}')  -- moments, now past
            || jsonb_build_object('rerun_of', j.id)
       FROM wsup.job j WHERE j.id = rerun.job
@@ -305,6 +320,11 @@ BEGIN
     DELETE FROM wsup.dependency d WHERE d.child = ANY (held);
     WITH gone AS (DELETE FROM wsup.waiting w WHERE w.job = ANY (free) RETURNING w.job)
     SELECT array_agg(g.job) INTO later FROM gone g;
+    WITH gone AS (
+        DELETE FROM wsup.blocked b USING wsup.job j
+         WHERE j.id = ANY (free)
+           AND b.key = j.key AND b.rank = -1 - j.priority AND b.job = j.id RETURNING b.job)
+    SELECT coalesce(later, '{}') || coalesce(array_agg(g.job), '{}') INTO later FROM gone g;
     WITH wanted AS MATERIALIZED (
         SELECT j.id, j.queue, j.priority FROM wsup.job j WHERE j.id = ANY (free)
          ORDER BY j.priority, j.id DESC),
@@ -313,6 +333,7 @@ BEGIN
          WHERE r.queue = q.queue AND r.rank = -1 - q.priority AND r.job = q.id
         RETURNING r.job)
     SELECT array_agg(g.job) INTO now FROM gone g;
+    PERFORM wsup.end_turns(now, false);
     RETURN coalesce(held || later || now, '{}');
 END
 $$;

@@ -44,7 +44,8 @@ ALTER SEQUENCE wsup.loose_end_id OWNED BY wsup.loose_end.id;
 CREATE SEQUENCE wsup.loose_end_low AS bigint MINVALUE 0 START 0;
 SELECT nextval('wsup.loose_end_low');
 
--- Makes jobs ready, or waiting, as wsup.admit does. What waits for nothing but the clock comes here.
+-- Makes jobs ready, or waiting, or puts them in the line of their key (wsup.line_up), as wsup.admit
+-- does. What waits for no parent comes here.
 CREATE FUNCTION wsup.place(jobs bigint[], attempts smallint[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
@@ -52,16 +53,25 @@ SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     at CONSTANT timestamptz := clock_timestamp();
+    keyed   bigint[];
+    numbers smallint[];
 BEGIN
     WITH placed AS MATERIALIZED (
-        SELECT j.id, j.priority, j.queue, u.attempt, j.run_at
+        SELECT j.id, j.priority, j.queue, j.key, u.attempt, j.run_at,
+               j.run_at IS NULL OR j.run_at <= at AS due
           FROM unnest(jobs, attempts) AS u(id, attempt) JOIN wsup.job j ON j.id = u.id),
     later AS (
-        INSERT INTO wsup.waiting (job, due_at, priority, attempt, queue)
-        SELECT p.id, p.run_at, p.priority, p.attempt, p.queue FROM placed p WHERE p.run_at > at)
-    INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
-    SELECT p.id, -1 - p.priority, p.attempt, l.last_value % 4, p.queue
-      FROM wsup.lane_turn l, placed p WHERE p.run_at IS NULL OR p.run_at <= at;
+        INSERT INTO wsup.waiting (job, due_at, priority, attempt, queue, key)
+        SELECT p.id, p.run_at, p.priority, p.attempt, p.queue, p.key FROM placed p WHERE NOT p.due),
+    made AS (
+        INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
+        SELECT p.id, -1 - p.priority, p.attempt, l.last_value % 4, p.queue
+          FROM wsup.lane_turn l, placed p WHERE p.due AND p.key IS NULL)
+    SELECT array_agg(p.id), array_agg(p.attempt) INTO keyed, numbers
+      FROM placed p WHERE p.due AND p.key IS NOT NULL;
+    IF keyed IS NOT NULL THEN
+        PERFORM wsup.line_up(keyed, numbers);
+    END IF;
 END
 $$;
 

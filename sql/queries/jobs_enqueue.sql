@@ -16,4 +16,6 @@ SELECT wsup.enqueue(
     unique_for => %(unique_for)s::double precision * interval '1 second',
     after => %(after)s::bigint[],
     after_lax => %(after_lax)s::bigint[],
-    on_parent_failure => %(on_parent_failure)s::text)
+    on_parent_failure => %(on_parent_failure)s::text,
+    key => %(key)s::text,
+    key_limit => %(key_limit)s::integer)

@@ -1,4 +1,4 @@
-SELECT wsup.settle(
+SELECT refused, passed FROM wsup.settle(
     %s::integer,
     %s, %s, %s, %s, %s, %s, %s, %s,
     %s, %s, %s, %s,

@@ -72,6 +72,12 @@ PRINTED = {
         shop\.bills INFO: -1\.00
         shop\.bills ERROR: who owes whom\?
         """,
+    "accounts": r"""
+        ada: 1, 3, 6, 10, 15
+        ben: 1, 3, 6, 10, 15
+        cleo: 1, 3, 6, 10, 15
+        and the audit: 0
+        """,
     "orders": r"""
         to ada@example\.org: thank you for order 1
         order rolled back: no raincoats left

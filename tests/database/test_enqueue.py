@@ -9,7 +9,7 @@ import pytest
 from stored import MANY, count, stored
 
 from wsup import App, ArgumentsError, ArgumentsTooLarge, DatabaseError, TaskError
-from wsup.enqueue import enqueue_by_name
+from wsup.by_name import enqueue_by_name
 
 Connection = psycopg.Connection[Any]
 

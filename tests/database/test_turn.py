@@ -49,6 +49,8 @@ class Told:
             on_rows=self.rows.extend,
             on_settled=lambda *_: None,
             on_dry=lambda: None,
+            asleep=lambda: False,
+            on_passed=lambda: None,
             on_due=lambda _: None,
             on_lost=self.lost.append,
         )

@@ -1,7 +1,7 @@
 """The ways in which jobs come in."""
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from reference import Request
@@ -9,7 +9,9 @@ from sessions import Rows, Work, query
 
 from wsup.sql.steps import Ask, Load, perform
 
-HOUR = 3600.0
+HOUR: Final = 3600.0
+#: No parents of either kind, no key and no limit.
+NO_GATES: Final = (None,) * 4
 
 
 def insert(request: Request, way: str) -> Work:
@@ -18,11 +20,11 @@ def insert(request: Request, way: str) -> Work:
     wanted: tuple[object, ...] = (request.priority, request.queue, "task")
     match way:
         case "one":
-            return query("enqueue", (None, None, *wanted, "{}", options, None, None))
+            return query("enqueue", (None, None, *wanted, "{}", options, *NO_GATES))
         case "one later":
-            return query("enqueue", (None, HOUR, *wanted, "{}", options, None, None))
+            return query("enqueue", (None, HOUR, *wanted, "{}", options, *NO_GATES))
         case "few":
-            return query("enqueue_few", (None, None, *wanted, options, None, None, ["{}", "{}"]))
+            return query("enqueue_few", (None, None, *wanted, options, *NO_GATES, ["{}", "{}"]))
     rest = "\t".join(("{}", "", str(request.priority), request.queue, "task", options))
 
     def copy(connection: "psycopg.Connection[Any]") -> Rows:

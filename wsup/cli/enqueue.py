@@ -72,6 +72,8 @@ EXAMPLE = """for example '{"user": 7}'"""
     show_default=True,
     help="What to do if an --after doesn't succeed.",
 )
+@click.option("--key", help="Of the jobs that share it, --key-limit run at once.")
+@click.option("--key-limit", type=click.IntRange(1, 32_767), help="How many; 1, if it isn't given.")
 def enqueue(
     task: str,
     args: str,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-NAMES: Final = ("state", "queue", "task", "error", "since", "before")
+NAMES: Final = ("state", "queue", "task", "key", "error", "since", "before")
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -40,6 +40,7 @@ def filter_options(
     options = [
         click.option("--queue", help="Only those of this queue."),
         click.option("--task", help="Only those of this task."),
+        click.option("--key", help="Only those with this key."),
         click.option(
             "--since",
             type=Moment(),

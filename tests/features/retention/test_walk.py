@@ -71,7 +71,7 @@ def test_every_table_whose_rows_hang_on_a_job_is_thought_of(connection: Connecti
     """A new one needs its line in wsup.forget, or be a place where only unfinished jobs stand."""
     places = {
         *(f"ready_{lane}" for lane in range(4)), "ready", "waiting", "outcome",
-        "child", "dependency", "loose_end",
+        "child", "dependency", "loose_end", "blocked", "key_holder",
     }  # fmt: skip
     tables = connection.execute(
         "SELECT DISTINCT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"

@@ -11,7 +11,7 @@ from shell import complaint
 from stored import MANY, count, stored
 
 from wsup import App, TaskError
-from wsup.enqueue import enqueue_by_name
+from wsup.by_name import enqueue_by_name
 
 Connection = psycopg.Connection[Any]
 #: What the server's clock is off from the real one by, at most, on this very machine.

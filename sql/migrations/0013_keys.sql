@@ -1,0 +1,300 @@
+-- Keys: of the jobs that share one, at most so many run at once, over all hosts. The others stand in
+-- line (`blocked`), by priority, then age. A job that is let in holds a turn until it has ended or is
+-- put off; whoever commits that hands the turn to the next in line, in the same transaction. What can't
+-- be done at once leaves a mark, for the next pull of whichever supervisor.
+
+ALTER TABLE wsup.job ADD COLUMN key text COLLATE "C",
+                     ADD COLUMN key_limit smallint CHECK (key_limit >= 1);  -- NULL: 1
+ALTER TABLE wsup.waiting ADD COLUMN key text COLLATE "C";
+ALTER TABLE wsup.claim ADD COLUMN keyed boolean;             -- true: some of its jobs have a key
+-- Marks lie among what is ready, in a queue of their own to which every supervisor subscribes: so
+-- lanes, wake-ups and falling asleep hold for them, too. Their "jobs" are negative numbers.
+ALTER TABLE wsup.ready ADD COLUMN key text COLLATE "C";      -- of a mark alone
+CREATE SEQUENCE wsup.key_mark AS bigint
+    MINVALUE -9223372036854775808 START -9223372036854775808 MAXVALUE -1;
+
+-- The jobs that become ready when others of their key end.
+CREATE TABLE wsup.blocked (
+    job       bigint   NOT NULL,
+    rank      smallint NOT NULL,           -- -1 - priority
+    attempt   smallint NOT NULL,
+    key_limit smallint NOT NULL,
+    key       text COLLATE "C" NOT NULL,
+    queue     text COLLATE "C" NOT NULL,
+    PRIMARY KEY (key, rank, job)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
+        autovacuum_vacuum_cost_delay = 0);
+
+-- Who has a turn: jobs that are ready or claimed.
+CREATE TABLE wsup.key_holder (
+    job       bigint   NOT NULL,
+    key_limit smallint NOT NULL,
+    key       text COLLATE "C" NOT NULL,
+    PRIMARY KEY (key, job)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
+        autovacuum_vacuum_cost_delay = 0);
+
+-- The limits that somebody has set, which go before those that jobs bring with them.
+CREATE TABLE wsup.key_limit (
+    key       text COLLATE "C" PRIMARY KEY,
+    key_limit smallint NOT NULL CHECK (key_limit >= 1)
+);
+
+-- A supervisor that lets others in (wsup.taker) is not called for what it puts into `ready`: it looks by
+-- itself. Where it can't do everything at once, it is told to come back.
+CREATE FUNCTION wsup.come_back() RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT pg_notify('wsup_' || t.id, 'marks')
+      FROM current_setting('wsup.taker', true) AS t(id) WHERE t.id <> ''
+$$;
+
+CREATE FUNCTION wsup.mark_keys(keys text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF keys <> '{}' THEN
+        PERFORM wsup.come_back();
+        INSERT INTO wsup.ready (job, rank, attempt, lane, queue, key)
+        SELECT nextval('wsup.key_mark'), 0, 0, l.last_value % 4, E'\001', k.key
+          FROM wsup.lane_turn l, unnest(keys) AS k(key);
+    END IF;
+END
+$$;
+
+-- Puts jobs with keys into their lines, and marks these: whoever sees the mark sees the jobs. A new
+-- one (no `attempts`) must not contradict the limit of those that have not ended.
+CREATE FUNCTION wsup.line_up(jobs bigint[], attempts smallint[] DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    keys text[];
+    odd  record;
+BEGIN
+    IF line_up.attempts IS NULL THEN
+        -- The last in line is looked at: no dead rows are before it, seen from that end.
+        SELECT n.key, CASE f.key_limit WHEN n.least THEN n.most ELSE n.least END AS wanted,
+               coalesce(f.key_limit, n.most) AS found INTO odd
+          FROM (SELECT j.key, min(coalesce(j.key_limit, 1)) AS least, max(coalesce(j.key_limit, 1)) AS most
+                  FROM unnest(line_up.jobs) AS u(job) JOIN wsup.job j ON j.id = u.job
+                 GROUP BY j.key) n
+          LEFT JOIN LATERAL (
+                (SELECT b.key_limit FROM wsup.blocked b WHERE b.key = n.key
+                  ORDER BY b.key DESC, b.rank DESC, b.job DESC LIMIT 1)
+                UNION ALL
+                (SELECT h.key_limit FROM wsup.key_holder h WHERE h.key = n.key
+                  ORDER BY h.key DESC, h.job DESC LIMIT 1)
+                LIMIT 1) f ON true
+         WHERE (n.least <> n.most OR n.least <> f.key_limit)
+           AND NOT EXISTS (SELECT FROM wsup.key_limit o WHERE o.key = n.key)
+         LIMIT 1;
+        IF FOUND THEN
+            RAISE invalid_parameter_value USING MESSAGE = format(
+                'key %s: key_limit %s contradicts its other jobs, which have %s: wait until they have '
+                'ended, or set one for all: wsup keys set',
+                quote_literal(odd.key), odd.wanted, odd.found);
+        END IF;
+    END IF;
+    WITH put AS (
+        INSERT INTO wsup.blocked AS b (job, rank, attempt, key_limit, key, queue)
+        SELECT j.id, -1 - j.priority, coalesce(line_up.attempts[u.nr], 1::smallint),
+               coalesce(j.key_limit, 1::smallint), j.key, j.queue
+          FROM unnest(line_up.jobs) WITH ORDINALITY AS u(job, nr) JOIN wsup.job j ON j.id = u.job
+        RETURNING b.key)
+    SELECT array_agg(DISTINCT p.key) INTO keys FROM put p;
+    PERFORM wsup.mark_keys(keys);
+END
+$$;
+
+-- Lets the first in line in: for each key as many as there is room for, at most `most` (NULL: no other
+-- bound). Who holds the lock of a key may fill its room. Who frees turns may without it let in as many:
+-- until it commits, the others see these turns as taken, and then as taken again. Waits for nobody: a
+-- row that is locked is being cancelled, or let in by another. Tells what room there was, and how many
+-- have filled it.
+CREATE FUNCTION wsup.let_in(keys text[], most bigint[])
+RETURNS TABLE (key text, room bigint, jobs bigint)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH room AS MATERIALIZED (
+        SELECT k.key, h.held, h.least, o.key_limit AS given,
+               -- The first in line is asked for its limit only if nobody else has one.
+               coalesce(let_in.most[k.nr], greatest(0, coalesce(o.key_limit, least(h.least, (
+                   SELECT b.key_limit FROM wsup.blocked b WHERE b.key = k.key
+                    ORDER BY b.rank, b.job LIMIT 1))) - h.held)) AS n
+          FROM unnest(let_in.keys) WITH ORDINALITY AS k(key, nr)
+         CROSS JOIN LATERAL (SELECT count(*) AS held, min(t.key_limit) AS least
+                               FROM wsup.key_holder t WHERE t.key = k.key) h
+          LEFT JOIN wsup.key_limit o ON o.key = k.key),
+    first AS MATERIALIZED (
+        SELECT b.at, row_number() OVER line + r.held
+                     <= coalesce(r.given, least(r.least, first_value(b.key_limit) OVER line)) AS fits
+          FROM room r
+         CROSS JOIN LATERAL (
+            SELECT s.ctid AS at, s.rank, s.job, s.key_limit FROM wsup.blocked s WHERE s.key = r.key
+             ORDER BY s.rank, s.job LIMIT r.n FOR UPDATE SKIP LOCKED) b
+        WINDOW line AS (PARTITION BY r.key ORDER BY b.rank, b.job)),
+    freed AS (
+        DELETE FROM wsup.blocked d WHERE d.ctid = ANY (ARRAY(SELECT f.at FROM first f WHERE f.fits))
+        RETURNING d.job, d.rank, d.attempt, d.key_limit, d.key, d.queue),
+    held AS (
+        INSERT INTO wsup.key_holder (job, key_limit, key)
+        SELECT f.job, f.key_limit, f.key FROM freed f),
+    made AS (
+        INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
+        SELECT f.job, f.rank, f.attempt, l.last_value % 4, f.queue FROM wsup.lane_turn l, freed f)
+    SELECT c.key, sum(c.room)::bigint, sum(c.jobs)::bigint
+      FROM (SELECT r.key, r.n AS room, 0 AS jobs FROM room r
+            UNION ALL SELECT f.key, 0, 1 FROM freed f) c
+     GROUP BY c.key;
+END
+$$;
+
+-- How many keys one transaction may lock at a time: a share of the server's lock table.
+CREATE FUNCTION wsup.most_key_locks() RETURNS integer
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT current_setting('max_locks_per_transaction')::integer
+         * current_setting('max_connections')::integer / 8
+$$;
+
+-- Fills the room of keys whose locks this transaction holds. Where some in line are locked, and may
+-- stay there, somebody has to come back.
+CREATE FUNCTION wsup.fill_keys(keys text[]) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    short text[];
+    came  bigint;
+BEGIN
+    -- Who was deleted by hand while it had a turn will never end it.
+    DELETE FROM wsup.key_holder h USING unnest(keys) AS u(key)
+     WHERE h.key = u.key AND NOT EXISTS (SELECT FROM wsup.job j WHERE j.id = h.job);
+    SELECT array_agg(l.key) FILTER (WHERE l.jobs < l.room), coalesce(sum(l.jobs), 0)
+      INTO short, came FROM wsup.let_in(keys, NULL) l;
+    PERFORM wsup.mark_keys(ARRAY(
+        SELECT u.key FROM unnest(short) AS u(key)
+         WHERE EXISTS (SELECT FROM wsup.blocked b WHERE b.key = u.key)));
+    RETURN came;
+END
+$$;
+
+-- These jobs hold their turns no longer; each turn goes to the next in line. Where there is none, it is
+-- made sure that nobody is just joining, or, if another one has the key in hand, a mark is left.
+-- Without `at_once` there are only marks: for a caller who may leave the transaction open. Returns how
+-- many were let in.
+CREATE FUNCTION wsup.end_turns(jobs bigint[], at_once boolean DEFAULT true) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    keys  text[];
+    turns bigint[];
+    mine  text[];
+    came  bigint := 0;
+BEGIN
+    WITH freed AS (
+        DELETE FROM wsup.key_holder h
+         USING unnest(end_turns.jobs) AS u(job) JOIN wsup.job j ON j.id = u.job
+         WHERE h.key = j.key AND h.job = j.id
+        RETURNING h.key)
+    SELECT array_agg(f.key), array_agg(f.n) INTO keys, turns
+      FROM (SELECT freed.key, count(*) AS n FROM freed GROUP BY freed.key) f;
+    IF keys IS NULL THEN
+        RETURN 0;
+    ELSIF at_once THEN
+        -- From here on those that handed over fewer turns than they had.
+        SELECT array_agg(s.key) FILTER (WHERE s.turns > s.jobs), sum(s.jobs) INTO keys, came
+          FROM (SELECT c.key, sum(c.turns) AS turns, sum(c.jobs) AS jobs
+                  FROM (SELECT u.key, u.n AS turns, 0 AS jobs FROM unnest(keys, turns) AS u(key, n)
+                        UNION ALL SELECT l.key, 0, l.jobs FROM wsup.let_in(keys, turns) l) c
+                 GROUP BY c.key) s;
+        SELECT array_agg(l.key) FILTER (WHERE l.got), array_agg(l.key) FILTER (WHERE NOT l.got)
+          INTO mine, keys
+          FROM (SELECT u.key, CASE WHEN u.nr <= wsup.most_key_locks()
+                                   THEN pg_try_advisory_xact_lock(hashtextextended(u.key, 0))
+                                   ELSE false END AS got
+                  FROM unnest(keys) WITH ORDINALITY AS u(key, nr)) l;
+        IF mine IS NOT NULL THEN
+            came := came + wsup.fill_keys(mine);
+        END IF;
+    END IF;
+    PERFORM wsup.mark_keys(keys);
+    RETURN came;
+END
+$$;
+
+-- Serves the keys that are marked, but for those that another one has in hand; their marks stay. They
+-- are deleted before the lines are looked at: what is marked later is not overlooked.
+CREATE FUNCTION wsup.work_off_marks() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    lanes smallint[];
+    marks bigint[];
+    keys  text[];
+    most  CONSTANT integer := wsup.most_key_locks();
+    left_over boolean;
+BEGIN
+    SELECT array_agg(m.lane) FILTER (WHERE m.got), array_agg(m.job) FILTER (WHERE m.got),
+           array_agg(DISTINCT m.key) FILTER (WHERE m.got), NOT bool_and(m.got) OR count(*) = most
+      INTO lanes, marks, keys, left_over
+      FROM (SELECT f.lane, f.job, f.key, pg_try_advisory_xact_lock(hashtextextended(f.key, 0)) AS got
+              FROM (SELECT r.lane, r.job, r.key FROM wsup.ready r WHERE r.queue = E'\001'
+                     ORDER BY r.rank, r.job LIMIT most) f) m;
+    IF left_over THEN
+        PERFORM wsup.come_back();
+    END IF;
+    IF keys IS NOT NULL THEN
+        DELETE FROM wsup.ready r USING unnest(lanes, marks) AS m(lane, job)
+         WHERE r.lane = m.lane AND r.queue = E'\001' AND r.rank = 0 AND r.job = m.job;
+        PERFORM wsup.fill_keys(keys);
+    END IF;
+END
+$$;
+
+-- How many jobs of a key run at once from now on, whatever they say themselves; NULL: what they say.
+CREATE FUNCTION wsup.set_key_limit(key text, key_limit integer) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+    IF key IS NULL OR key_limit NOT BETWEEN 1 AND 32767 THEN
+        RAISE invalid_parameter_value USING MESSAGE = format(
+            'wsup.set_key_limit: key_limit %s of key %s is not between 1 and 32767',
+            key_limit, quote_nullable(key));
+    ELSIF key_limit IS NULL THEN
+        DELETE FROM wsup.key_limit l WHERE l.key = set_key_limit.key;
+    ELSE
+        INSERT INTO wsup.key_limit AS l (key, key_limit) VALUES (key, key_limit)
+        ON CONFLICT ON CONSTRAINT key_limit_pkey DO UPDATE SET key_limit = excluded.key_limit;
+    END IF;
+    PERFORM wsup.mark_keys(ARRAY[key]);
+END
+$$;
+
+-- Why a job is blocked: no row if it isn't.
+CREATE FUNCTION wsup.in_line(job bigint)
+RETURNS TABLE (attempt smallint, key_limit smallint, turns_held_by bigint[], jobs_before bigint)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT b.attempt, coalesce(l.key_limit, least(b.key_limit, h.least)), h.jobs,
+           (SELECT count(*) FROM wsup.blocked f
+             WHERE f.key = b.key AND (f.rank, f.job) < (b.rank, b.job))
+      FROM wsup.job j
+      JOIN wsup.blocked b ON b.key = j.key AND b.rank = -1 - j.priority AND b.job = j.id
+     CROSS JOIN LATERAL (SELECT array_agg(t.job ORDER BY t.job) AS jobs, min(t.key_limit) AS least
+                           FROM wsup.key_holder t WHERE t.key = b.key) h
+      LEFT JOIN wsup.key_limit l ON l.key = b.key
+     WHERE j.id = in_line.job
+$$;

@@ -1,0 +1,1 @@
+SELECT wsup.set_key_limit(%s::text, %s::integer)
