@@ -40,6 +40,7 @@ class Kind(NamedTuple):
 PLAIN = "plain"
 KINDS = {
     PLAIN: Kind("plain jobs", "fill_plain", 1),
+    "keys": Kind("1,000 serial keys", "fill_keys", 1000, 0.5),
     "chains": Kind("1,000 chains", "fill_chains", 1000),
     "fans": Kind("10 fan-outs and fan-ins", "fill_fans", 10),
 }

@@ -1,7 +1,7 @@
--- Jobs by the thousand, in turn of one of so many keys (NULL: of none); the first and the last of them.
+-- Jobs by the thousand, in turn of one of so many serial keys; the first and the last of them.
 WITH made AS (
     INSERT INTO wsup.job (task, args, key)
-    SELECT 'bench.app.noop', json_build_object('number', n), 'key ' || n %% %(keys)s::integer
+    SELECT 'bench.app.noop', json_build_object('number', n), 'key ' || n %% %(groups)s::integer
       FROM generate_series(1, %(jobs)s) n
     RETURNING id)
 SELECT min(id), max(id) FROM made
