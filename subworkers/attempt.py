@@ -129,7 +129,7 @@ class Attempts:
             seconds = time.monotonic() - started
             if self._is_cancelled(job):
                 return cancelled(job, error, seconds)
-            now = self._board.server_time()
+            now = self._time_of(error, bounds)
             return judge(job, task, options, error, seconds, bounds, now)
         self._own_process(None)
         return wire.Succeeded(job.claim, job.id, job.attempt, time.monotonic() - started, encoded)
@@ -143,8 +143,15 @@ class Attempts:
         if bounds is not NO_LIMITS:
             left = bounds.seconds_left(job.attempt, self._board.server_time())
             if left is not None and (timeout is None or left < timeout):
-                return min(left, LONGEST_WAIT), f"the deadline, {bounds.last_moment}, was reached"
+                return min(left, LONGEST_WAIT), bounds.reached
         return timeout and min(timeout, LONGEST_WAIT), "the time-out was reached"
+
+    def _time_of(self, error: BaseException, bounds: Limits) -> float | None:
+        """When an attempt has ended, by the server's clock. One that its deadline has ended did so
+        at that, whatever the clock says by now: it is corrected at each beat."""
+        if isinstance(error, TimedOut) and error.args == (bounds.reached,):
+            return bounds.deadline
+        return self._board.server_time()
 
     def _current(
         self, job: wire.Job, options: wire.JobOptions, deadline: float | None, place: int
@@ -242,7 +249,7 @@ class Attempts:
             seconds = time.monotonic() - started
             if self._is_cancelled(job):
                 return cancelled(job, error, seconds)
-            now = self._board.server_time()
+            now = self._time_of(error, bounds)
             return judge(job, task, options, error, seconds, bounds, now)
         self._own_process(None)
         return wire.Succeeded(job.claim, job.id, job.attempt, time.monotonic() - started, encoded)

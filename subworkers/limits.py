@@ -31,6 +31,11 @@ class Limits(NamedTuple):
     def last_moment(self) -> str:
         return "" if self.deadline is None else _shown(self.deadline)
 
+    @property
+    def reached(self) -> str:
+        """What is said of an attempt that the deadline has ended."""
+        return f"the deadline, {self.last_moment}, was reached"
+
     def seconds_left(self, attempt: int, now: float | None) -> float | None:
         """How long an attempt that starts now may take; None: as long as it will.
 

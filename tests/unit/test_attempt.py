@@ -1,9 +1,12 @@
 """How an attempt's end is put into words, whatever the task does."""
 
 import signal
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from wsup import App, Cancel, Retry, Snooze, current_job
@@ -153,3 +156,23 @@ def test_a_signal_between_two_tasks_is_heeded_by_the_next(attempts: Attempts) ->
     report = run(attempts, lambda: pytest.fail("it runs"))
     assert isinstance(report, wire.Cancelled)
     assert report.reason == "cancelled by request"
+
+
+def test_no_attempt_follows_one_that_the_deadline_has_ended(attempts: Attempts) -> None:
+    """Not even if the server's clock, which is corrected now and then, says that it is not over."""
+    board = attempts._board
+    ahead = time.time_ns() - time.monotonic_ns()
+    board.set_clock(ahead)
+
+    def work() -> None:
+        try:
+            time.sleep(20)
+        finally:
+            board.set_clock(ahead - 10**9)
+
+    app.task(name="late", retries=3, backoff=0.01)(work)
+    deadline = datetime.now(UTC) + timedelta(seconds=0.05)
+    options = msgspec.json.encode({"deadline": deadline}).decode()
+    report = attempts.run_sync(wire.Job(1, 2, 1, "late", "default", "{}", options))
+    assert isinstance(report, wire.Failed)
+    assert (report.type, report.retry_after) == ("TimedOut", None)
