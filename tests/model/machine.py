@@ -1,5 +1,5 @@
-"""The protocol as a state machine: supervisors, writers, an operator and the keeper of the lanes,
-their transactions open at once and interleaved statement by statement.
+"""The protocol as a state machine: supervisors, writers and an operator, their transactions open at
+once and interleaved statement by statement. What is added to it is in `lanes` and in `relations`.
 
 After each step the committed data, read in one snapshot, must be what the reference says. Rules
 take numbers from fixed ranges and do nothing where they don't apply, so that the same numbers
@@ -10,7 +10,7 @@ import sys
 
 from hosts import ENDINGS, Host
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, rule
+from hypothesis.stateful import rule
 from parents import ENDED
 from people import MOST_JOBS, People, often, which
 from reference import QUEUES, Pulled
@@ -22,12 +22,14 @@ endings = st.sampled_from(ENDINGS)
 queues = st.sampled_from([QUEUES, QUEUES, ["a"]])
 
 
-class Protocol(People):
-    @initialize(jobs=st.integers(2, 4), taken=st.lists(st.integers(1, 3), max_size=2))
-    def begin(self, jobs: int, taken: list[int]) -> None:
-        """Most runs begin with jobs, some of them pulled."""
+class Machine(People):
+    def start(self, jobs: int) -> None:
+        """Most runs begin with jobs."""
         for job in range(jobs):
             self.enqueue(0, "one", QUEUES[job % 2], 0, job % 2, "READ COMMITTED", commit=True)
+
+    def take(self, taken: list[int]) -> None:
+        """And with some of them pulled."""
         for host, n in enumerate(taken):
             self.pull(host, n, QUEUES, heard=True)
 
@@ -120,34 +122,7 @@ class Protocol(People):
             mind.rescue([*settling, *holding][which % len(holding)])
             self._go_on(mind.session, commit=commit)
 
-    # lanes and time -----------------------------------------------------------------------------
-
-    @rule()
-    def next_lane(self) -> None:
-        self.world.one("SELECT nextval('wsup.lane_turn')")
-
-    @rule(which=which, most=st.sampled_from([1, 100, 100]), wraps=st.booleans(), ends=which)
-    def sweep(self, which: int, most: int, wraps: bool, ends: int) -> None:
-        """If it must wait: meanwhile all lanes may have their turn, and one of those ends that it
-        waits for."""
-        lanes = self.world.lanes_in_use() or [0]
-        lane = lanes[which % len(lanes)]
-        if lane == self.world.one("SELECT wsup.current_lane()"):
-            self.next_lane()
-        if self.keeper.send(query("sweep", [lane, most])):
-            self.check()
-            return
-        while wraps and lane != self.world.one("SELECT wsup.current_lane()"):
-            self.next_lane()
-        busy = [session for session in self.world.busy() if not session.waiting]
-        session = busy[ends % len(busy)]
-        effects = session.commit()
-        self.keeper.watch()
-        self.keeper.roll_back()  # it has waited long enough
-        self.check(effects)
-        for mind in self.hosts:
-            if mind.session is session:
-                mind.heard(effects)
+    # time -----------------------------------------------------------------------------------------
 
     @rule()
     def wait(self) -> None:

@@ -3,26 +3,39 @@
 from dataclasses import replace
 
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
-from machine import Protocol, host
+from hypothesis.stateful import initialize, rule
+from machine import Machine, host
 from parents import ENDED
 from people import MOST_JOBS, UNWELL, often, which, writer
 from reference import QUEUES, Enqueued, Purged, Replaced, Request
 from sessions import Rows, Session, query
 from writing import child, unique
 
+#: So many more of those that are related.
+MORE_JOBS = 6
 READ_COMMITTED = "READ COMMITTED"
 isolation = st.sampled_from([READ_COMMITTED, READ_COMMITTED, "REPEATABLE READ", "SERIALIZABLE"])
 later = st.sampled_from([False, False, False, True])
 
 
-class Relations(Protocol):
+class Relations(Machine):
+    @initialize(
+        jobs=st.integers(2, 3),
+        children=st.lists(st.tuples(which, which, st.booleans()), min_size=1, max_size=3),
+        taken=st.lists(st.integers(1, 3), max_size=2),
+    )
+    def begin(self, jobs: int, children: list[tuple[int, int, bool]], taken: list[int]) -> None:
+        self.start(jobs)
+        for first, second, lax in children:
+            self.enqueue_child(0, first, second, lax, False, READ_COMMITTED, commit=True)
+        self.take(taken)
+
     # writers ------------------------------------------------------------------------------------
 
     def _writer(self, number: int, isolation: str, jobs: int) -> Session | None:
         """That one, in a transaction, unless it waits or there are jobs enough."""
         session = self.writers[number]
-        if session.waiting or self.made >= MOST_JOBS:
+        if session.waiting or self.made >= MOST_JOBS + MORE_JOBS:
             return None
         if not session.open:
             session.begin(isolation)

@@ -7,14 +7,15 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
-from machine import Protocol
+from lanes import Lanes
+from machine import Machine
 from planted import BUGS, RELATED_BUGS, plant
 from relations import Relations
 from world import World
 
 #: Runs of the machine, and the steps of each. The same ones each time, but for a number of runs
 #: from the environment, for which new ones are thought up.
-RUNS, STEPS = {Protocol: 80, Relations: 60}, 60
+RUNS, STEPS = {Lanes: 80, Relations: 60}, 60
 MANY_RUNS = "WSUP_MODEL_RUNS"
 #: Runs within which a bug must be found.
 RUNS_TO_FIND = 1000
@@ -27,7 +28,7 @@ def world(database: str) -> Iterator[World]:
     made.close()
 
 
-def run(machine: type[Protocol], world: World, runs: int, *, is_new: bool = False) -> None:
+def run(machine: type[Machine], world: World, runs: int, *, is_new: bool = False) -> None:
     run_state_machine_as_test(
         type("Machine", (machine,), {"world": world}),
         settings=settings(
@@ -44,9 +45,9 @@ def run(machine: type[Protocol], world: World, runs: int, *, is_new: bool = Fals
     )
 
 
-@pytest.mark.parametrize("machine", [Protocol, Relations])
+@pytest.mark.parametrize("machine", [Lanes, Relations])
 def test_every_job_is_in_one_place_whatever_interleaves(
-    machine: type[Protocol], world: World
+    machine: type[Machine], world: World
 ) -> None:
     many = os.environ.get(MANY_RUNS)
     run(machine, world, int(many or RUNS[machine]), is_new=many is not None)
@@ -56,7 +57,7 @@ def test_every_job_is_in_one_place_whatever_interleaves(
 def test_the_model_finds(bug: str, world: World) -> None:
     plant(world.observer, BUGS[bug])
     with pytest.raises((AssertionError, psycopg.errors.UniqueViolation)):
-        run(Protocol, world, RUNS_TO_FIND)
+        run(Lanes, world, RUNS_TO_FIND)
 
 
 @pytest.mark.parametrize("bug", RELATED_BUGS)
