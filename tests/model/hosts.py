@@ -3,7 +3,8 @@
 import os
 from typing import Any
 
-from reference import MAX_LOST, Promoted, Pulled, Reference, Rescued, Settled
+from effects import Promoted, Pulled, Rescued, Settled
+from reference import MAX_LOST, Reference
 from sessions import Rows, Session, query
 
 from wsup.sql.answers import Held, Row

@@ -8,13 +8,13 @@ always mean the same steps.
 
 import sys
 
+from effects import Pulled
 from hosts import ENDINGS, Host
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 from parents import ENDED
 from people import MOST_JOBS, People, often, which
-from reference import QUEUES, Pulled
-from sessions import query
+from reference import QUEUES
 from world import HOSTS, ZOMBIES
 
 host = st.integers(0, HOSTS - 1)

@@ -29,7 +29,8 @@ class Parents:
         """Look which parents have ended."""
         for child, waits in self._waits.items():
             for parent, lax in waits.items():
-                if (state := kind(parent)) in ENDED:
+                state = kind(parent)
+                if state is None or state in ENDED:  # None: it was removed, unseen by its child
                     well = lax or state == "succeeded"
                     (self._met if well else self._failed)[child].add(parent)
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
+from effects import Asked, Cancelled, Enqueued, Request, Retried
 from hosts import Host
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 from parents import ENDED
-from reference import QUEUES, Asked, Cancelled, Enqueued, Reference, Request, Retried
+from reference import QUEUES, Reference
 from sessions import Rows, Session, Work, query
 from world import HOSTS, WRITERS, World
 from writing import and_standing, in_savepoint, insert
@@ -128,11 +129,11 @@ class People(RuleBasedStateMachine):
 
         def told(rows: Rows) -> None:
             # As long as the transaction is open it holds the row that it has moved.
-            for job, state in rows:
+            for which, state in rows:
                 if state == "cancelling":
-                    self.operator.effects.append(Asked(job))
-                elif state == "cancelled" and self.reference.kind(job) not in ENDED:
-                    self.operator.effects.append(Cancelled(job))
+                    self.operator.effects.append(Asked(which))
+                elif state == "cancelled" and self.reference.kind(which) not in ENDED:
+                    self.operator.effects.append(Cancelled(which))
 
         self._operate(query("jobs_cancel", {"jobs": jobs, "kill": False}), jobs, told, commit)
 

@@ -1,10 +1,21 @@
 """What must be in the database: every job in one place, moved by what was committed alone."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable
 
+from effects import (
+    Asked,
+    Cancelled,
+    Enqueued,
+    Promoted,
+    Pulled,
+    Purged,
+    Replaced,
+    Request,
+    Rescued,
+    Retried,
+    Settled,
+)
 from found import Found, Place
 from parents import ENDED, Parents
 
@@ -14,91 +25,6 @@ STATES = ("", "succeeded", "failed", "cancelled", "expired")
 QUEUES = ["a", "b"]
 #: Losses with its host that a job survives.
 MAX_LOST = 1
-
-
-@dataclass(frozen=True)
-class Request:
-    queue: str
-    priority: int
-    retries: int
-    later: bool = False
-    key: str | None = None
-    #: May they end in whatever way?
-    parents: Mapping[int, bool] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Enqueued:
-    job: int
-    request: Request
-    #: Where it stands, and which parents it waits for: may they end in whatever way?
-    state: str
-    waits: dict[int, bool] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Replaced:
-    """A job that had not started, by another request of its key."""
-
-    job: int
-    request: Request
-    state: str
-
-
-@dataclass(frozen=True)
-class Settled:
-    supervisor: int
-    entries: list[Entry]
-    refused: int
-
-
-@dataclass(frozen=True)
-class Promoted:
-    count: int
-
-
-@dataclass(frozen=True)
-class Pulled:
-    supervisor: int
-    rows: list[tuple[Any, ...]]
-    #: What was to be cancelled when it was pulled: nothing of that may be among it.
-    asked: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True)
-class Rescued:
-    dead: int
-    count: int
-    #: The claims that were there when the rescue began.
-    claims: frozenset[int]
-
-
-@dataclass(frozen=True)
-class Cancelled:
-    """By an operator."""
-
-    job: int
-
-
-@dataclass(frozen=True)
-class Retried:
-    """By an operator."""
-
-    job: int
-    state: str
-    waits: dict[int, bool]
-
-
-@dataclass(frozen=True)
-class Purged:
-    job: int
-
-
-@dataclass(frozen=True)
-class Asked:
-    """To be cancelled, by an operator: somebody holds it."""
-
-    job: int
 
 
 class Reference:
@@ -118,13 +44,8 @@ class Reference:
         """A transaction has committed. Where the database has the choice, `found` tells it."""
         for effect in effects:
             self._follow(found)
+            self._asked_for(effect, found)
             match effect:
-                case Enqueued(job, request, state, waits):
-                    self.requests[job] = request
-                    self._stand(job, state, 1, waits)
-                case Replaced(job, request, state):
-                    self.requests[job] = request
-                    self._stand(job, state, 1)
                 case Settled(supervisor, entries, refused):
                     self._settle(supervisor, entries, refused)
                 case Promoted(count):
@@ -132,19 +53,29 @@ class Reference:
                 case Pulled():
                     self._drop(found)
                     self._pull(effect)
-                case Asked(job):
-                    assert job in found.asked, f"the request to cancel job {job} is lost"
                 case Rescued():
                     self._rescue(effect, found)
-                case Cancelled(job):
-                    self._stand(job, "cancelled", self.places[job][3])
-                case Retried(job, state, waits):
-                    self.again[job] += 1
-                    self._stand(job, state, self.places[job][3] + 1, waits)
-                case Purged(job):
-                    self._forget(job)
         self._follow(found)
         self.asked = found.asked
+
+    def _asked_for(self, effect: object, found: Found) -> None:
+        """What writers and operators have done."""
+        match effect:
+            case Enqueued(job, request, state, waits):
+                self.requests[job] = request
+                self._stand(job, state, 1, waits)
+            case Replaced(job, request, state):
+                self.requests[job] = request
+                self._stand(job, state, 1)
+            case Asked(job):
+                assert job in found.asked, f"the request to cancel job {job} is lost"
+            case Cancelled(job):
+                self._stand(job, "cancelled", self.places[job][3])
+            case Retried(job, state, waits):
+                self.again[job] += 1
+                self._stand(job, state, self.places[job][3] + 1, waits)
+            case Purged(job):
+                self._forget(job)
 
     def _stand(
         self, job: int, state: str, attempt: int, waits: dict[int, bool] | None = None

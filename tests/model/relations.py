@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
+from effects import Enqueued, Purged, Replaced, Request
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 from machine import Machine, host
 from parents import ENDED
 from people import MOST_JOBS, UNWELL, often, which, writer
-from reference import QUEUES, Enqueued, Purged, Replaced, Request
+from reference import QUEUES
 from sessions import Rows, Session, query
 from writing import child, unique
 
@@ -71,7 +72,7 @@ class Relations(Machine):
         }
 
     def _is_child(self, session: Session, request: Request, rows: Rows) -> None:
-        """It waits for just those of its parents that have not ended, as its transaction sees it."""
+        """It waits for just those of its parents that its transaction sees not to have ended."""
         own = {e.job: e.state for e in session.effects if isinstance(e, Enqueued)}
         states = {job: own.get(job, self.reference.kind(job)) for job in request.parents}
         exact = session.isolation == READ_COMMITTED

@@ -3,8 +3,8 @@
 from typing import Any
 
 import psycopg
+from effects import Settled
 from found import Found, look
-from reference import Settled
 from sessions import Session
 
 #: Connections: three supervisors' (and each may leave one behind), writers', an operator's, the

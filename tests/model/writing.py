@@ -4,7 +4,7 @@ import json
 from typing import Any, Final
 
 import psycopg
-from reference import Request
+from effects import Request
 from sessions import Rows, Work, query, sql
 
 from wsup.sql.steps import Ask, Load, perform
@@ -55,7 +55,7 @@ SELECT u.id, wsup.status(u.id), ARRAY(SELECT d.parent FROM wsup.dependency d WHE
 
 
 def and_standing(work: Work) -> Work:
-    """The work, whose rows begin with a job; then where each of these stands and for whom it waits."""
+    """The work, whose rows begin with a job; then where these stand, and for whom they wait."""
 
     def done(connection: "psycopg.Connection[Any]") -> Rows:
         jobs = [row[0] for row in work(connection)]
