@@ -55,7 +55,9 @@ RELATED_BUGS = {
     "a child's mark is dropped at the first look": Bug(
         "tie_up", {"active = '{}' OR NOT e.writers && active": "true"}
     ),
-    "a rescue ends a job and tells no children": Bug("rescue", {"PERFORM wsup.release(lost);": ""}),
+    "a rescue ends a job and tells no children": Bug(
+        "rescue", {"PERFORM wsup.release(ended);": ""}
+    ),
     "an operator's cancel tells no children": Bug(
         "cancel", {"PERFORM wsup.release_later(ended);": ""}
     ),

@@ -70,7 +70,7 @@ def child(request: Request) -> Work:
     lax = [parent for parent, is_lax in request.parents.items() if is_lax] or None
     enqueue = query("enqueue", (
         None, delay, request.priority, request.queue, "task", "{}",
-        json.dumps({"retries": request.retries}), list(request.parents), lax,
+        json.dumps({"retries": request.retries}), list(request.parents), lax, None, None,
     ))  # fmt: skip
 
     def work(connection: "psycopg.Connection[Any]") -> Rows:
