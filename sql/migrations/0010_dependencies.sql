@@ -78,8 +78,9 @@ $$;
 -- Why a child never runs.
 CREATE FUNCTION wsup.parents_end(parent bigint, state wsup.outcome_state) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format('its parent, job %s, %s', parent, CASE state
-        WHEN 'failed' THEN 'has failed' WHEN 'expired' THEN 'has expired' ELSE 'was cancelled' END)
+    SELECT format('its parent, job %s, %s', parent, CASE
+        WHEN state IS NULL THEN 'has been removed' WHEN state = 'failed' THEN 'has failed'
+        WHEN state = 'expired' THEN 'has expired' ELSE 'was cancelled' END)
 $$;
 
 -- Holds back jobs that have parents: new ones, or with `attempts` such as are run again, to which a
@@ -212,10 +213,13 @@ BEGIN
     END IF;
     FOR generation IN 1 .. generations LOOP
         WITH edges AS MATERIALIZED (
-            SELECT d.parent, d.child, CASE WHEN d.lax THEN 'succeeded' ELSE o.state END AS state
+            SELECT d.parent, d.child,
+                   CASE WHEN d.lax THEN 'succeeded' ELSE coalesce(o.state, 'cancelled') END AS state
               FROM unnest(todo) AS u(job)
               JOIN wsup.dependency d ON d.parent = u.job
-              JOIN wsup.outcome o ON o.job = d.parent
+              LEFT JOIN wsup.outcome o ON o.job = d.parent
+                -- It may have been removed while the child was not to be seen yet.
+             WHERE o.job IS NOT NULL OR NOT EXISTS (SELECT FROM wsup.job j WHERE j.id = d.parent)
              LIMIT budget),
         held AS MATERIALIZED (
             SELECT e.parent, e.child, e.state, c.attempt
@@ -262,7 +266,8 @@ BEGIN
         INSERT INTO wsup.outcome (job, state, attempt, reason)
         SELECT u.child, 'cancelled', u.attempt, wsup.parents_end(u.culprit, p.state)
           FROM unnest(children, attempts, culprits) AS u(child, attempt, culprit)
-          JOIN wsup.outcome p ON p.job = u.culprit;
+          LEFT JOIN wsup.outcome p ON p.job = u.culprit
+         WHERE u.culprit IS NOT NULL;
         DELETE FROM wsup.dependency d USING unnest(doomed) AS u(job) WHERE d.child = u.job;
         DELETE FROM wsup.child c USING unnest(doomed) AS u(job) WHERE c.job = u.job;
         todo := doomed;

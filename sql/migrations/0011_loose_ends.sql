@@ -77,7 +77,8 @@ BEGIN
         UNION ALL
         SELECT d.parent FROM unnest(children) AS u(job)
           JOIN wsup.dependency d ON d.child = u.job
-          JOIN wsup.outcome o ON o.job = d.parent) e;
+         WHERE EXISTS (SELECT FROM wsup.outcome o WHERE o.job = d.parent)
+            OR NOT EXISTS (SELECT FROM wsup.job j WHERE j.id = d.parent)) e;
     DELETE FROM wsup.loose_end e USING unnest(ids) AS u(id)
      WHERE e.id = u.id
        AND (e.parent IS NOT NULL OR active = '{}' OR NOT e.writers && active

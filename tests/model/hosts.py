@@ -3,15 +3,24 @@
 import os
 from typing import Any
 
-from reference import MAX_LOST, Promoted, Pulled, Reference, Rescued, Settled
+from effects import Promoted, Pulled, Rescued, Settled
+from reference import MAX_LOST, Reference
 from sessions import Rows, Session, query
 
 from wsup.sql.answers import Held, Row
-from wsup.sql.settlement import CANCELLED, SUCCEEDED, Back, Entry, Failure, Over, columns
+from wsup.sql.settlement import CANCELLED, EXPIRED, SUCCEEDED, Back, Entry, Failure, Over, columns
 from wsup.supervisor.gather import Gather
 from wsup.supervisor.recovery import Recovery
 
-ENDINGS = ["succeeds", "fails", "snoozes", "sleeps long", "is cancelled", "is given back"]
+ENDINGS = [
+    "succeeds",
+    "fails",
+    "snoozes",
+    "sleeps long",
+    "is cancelled",
+    "is given back",
+    "expires",
+]
 #: By step of a transaction, what may have come before it.
 EARLIER = {
     "settle": (),
@@ -38,6 +47,8 @@ def ending(row: Row, how: str, retries: int) -> Entry:
             return Over(claim, job, attempt, SUCCEEDED, 0.0, 0, b"1")
         case "is cancelled":
             return Over(claim, job, attempt, CANCELLED, 0.0, 0, None, "why")
+        case "expires":
+            return Over(claim, job, attempt, EXPIRED, 0.0, 0, None, "why")
         case "fails":
             after = 0.0 if attempt <= retries else None
             return Failure(claim, job, attempt, 0, "E", "m", None, 0.0, after)
@@ -78,7 +89,8 @@ class Host:
         """Some of the jobs held here end."""
         for _ in range(min(count, len(self.held))):
             row = self.held.pop(sorted(self.held)[which % len(self.held)])
-            retries = self._reference.requests[row[1]].retries
+            request = self._reference.requests.get(row[1])  # None: given to others, and purged
+            retries = request.retries if request else 0
             self.gather.finished.append(ending(row, how, retries))
 
     def can(self, step: str) -> bool:

@@ -1,5 +1,5 @@
-"""The protocol as a state machine: supervisors, writers, an operator and the keeper of the lanes,
-their transactions open at once and interleaved statement by statement.
+"""The protocol as a state machine: supervisors, writers and an operator, their transactions open at
+once and interleaved statement by statement. What is added to it is in `lanes` and in `relations`.
 
 After each step the committed data, read in one snapshot, must be what the reference says. Rules
 take numbers from fixed ranges and do nothing where they don't apply, so that the same numbers
@@ -8,12 +8,13 @@ always mean the same steps.
 
 import sys
 
+from effects import Pulled
 from hosts import ENDINGS, Host
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, rule
-from people import People, often, which
-from reference import QUEUES, Pulled
-from sessions import query
+from hypothesis.stateful import rule
+from parents import ENDED
+from people import MOST_JOBS, People, often, which
+from reference import QUEUES
 from world import HOSTS, ZOMBIES
 
 host = st.integers(0, HOSTS - 1)
@@ -21,12 +22,14 @@ endings = st.sampled_from(ENDINGS)
 queues = st.sampled_from([QUEUES, QUEUES, ["a"]])
 
 
-class Protocol(People):
-    @initialize(jobs=st.integers(2, 4), taken=st.lists(st.integers(1, 3), max_size=2))
-    def begin(self, jobs: int, taken: list[int]) -> None:
-        """Most runs begin with jobs, some of them pulled."""
+class Machine(People):
+    def start(self, jobs: int) -> None:
+        """Most runs begin with jobs."""
         for job in range(jobs):
             self.enqueue(0, "one", QUEUES[job % 2], 0, job % 2, "READ COMMITTED", commit=True)
+
+    def take(self, taken: list[int]) -> None:
+        """And with some of them pulled."""
         for host, n in enumerate(taken):
             self.pull(host, n, QUEUES, heard=True)
 
@@ -119,34 +122,7 @@ class Protocol(People):
             mind.rescue([*settling, *holding][which % len(holding)])
             self._go_on(mind.session, commit=commit)
 
-    # lanes and time -----------------------------------------------------------------------------
-
-    @rule()
-    def next_lane(self) -> None:
-        self.world.one("SELECT nextval('wsup.lane_turn')")
-
-    @rule(which=which, most=st.sampled_from([1, 100, 100]), wraps=st.booleans(), ends=which)
-    def sweep(self, which: int, most: int, wraps: bool, ends: int) -> None:
-        """If it must wait: meanwhile all lanes may have their turn, and one of those ends that it
-        waits for."""
-        lanes = self.world.lanes_in_use() or [0]
-        lane = lanes[which % len(lanes)]
-        if lane == self.world.one("SELECT wsup.current_lane()"):
-            self.next_lane()
-        if self.keeper.send(query("sweep", [lane, most])):
-            self.check()
-            return
-        while wraps and lane != self.world.one("SELECT wsup.current_lane()"):
-            self.next_lane()
-        busy = [session for session in self.world.busy() if not session.waiting]
-        session = busy[ends % len(busy)]
-        effects = session.commit()
-        self.keeper.watch()
-        self.keeper.roll_back()  # it has waited long enough
-        self.check(effects)
-        for mind in self.hosts:
-            if mind.session is session:
-                mind.heard(effects)
+    # time -----------------------------------------------------------------------------------------
 
     @rule()
     def wait(self) -> None:
@@ -162,6 +138,7 @@ class Protocol(People):
         for session in self.world.busy():
             session.roll_back()
         self.check()
+        self._look_once()
         for mind in self.hosts:
             mind.compare()
             mind.finish(0, 100, "succeeds")
@@ -169,15 +146,31 @@ class Protocol(People):
         for dead in set(self.ids) - {mind.id for mind in self.hosts}:
             self.hosts[0].rescue(dead)
             self.commit(self.hosts[0].session)
-        self.wait()
+        for _ in range(MOST_JOBS):  # at most so many generations
+            self._run_all(self.hosts[0])
+            left = {j: p for j, p in self.reference.places.items() if p[0] not in ENDED}
+            if not left:
+                return
+        raise AssertionError(f"these jobs never end: {left}")
+
+    def _look_once(self) -> None:
+        """No transaction is open any more: one look finds every child that is held up in vain."""
+        if not self.reference.parents.waiting():
+            return
+        self.hosts[0].compare()
         self.hosts[0].promote(100)
-        self.hosts[0].pull(QUEUES, 100)
-        self.hosts[0].heard(self.commit(self.hosts[0].session))
-        self.hosts[0].finish(0, 100, "succeeds")
-        self._whole_turn(self.hosts[0])
-        ended = {"succeeded", "failed", "cancelled"}
-        left = {j: p for j, p in self.reference.places.items() if p[0] not in ended}
-        assert not left, f"these jobs never end: {left}"
+        self.commit(self.hosts[0].session)
+        left = self.reference.parents.left_behind(self.reference.kind)
+        assert not left, f"a look has left jobs {set(left)} behind"
+
+    def _run_all(self, host: Host) -> None:
+        """All that can run now, and all that waits for the clock."""
+        self.wait()
+        host.promote(100)
+        host.pull(QUEUES, 100)
+        host.heard(self.commit(host.session))
+        host.finish(0, 100, "succeeds")
+        self._whole_turn(host)
 
     def _whole_turn(self, host: Host) -> None:
         host.settle()

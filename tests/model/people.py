@@ -1,18 +1,24 @@
 """Those who ask for jobs, cancel them and have them run again; and the check after each step."""
 
+from collections.abc import Callable
+
+from effects import Asked, Cancelled, Enqueued, Request, Retried
 from hosts import Host
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
-from reference import QUEUES, Asked, Enqueued, Moved, Reference, Request
-from sessions import Rows, Session, query
+from parents import ENDED
+from reference import QUEUES, Reference
+from sessions import Rows, Session, Work, query
 from world import HOSTS, WRITERS, World
-from writing import in_savepoint, insert
+from writing import and_standing, in_savepoint, insert
 
 writer = st.integers(0, WRITERS - 1)
 which = st.integers(0, 5)
 often = st.sampled_from([True, True, True, False])
 #: Jobs that a run makes at most: few, so that many steps meet the same ones.
 MOST_JOBS = 8
+#: What an operator may have run again.
+UNWELL = ("failed", "cancelled", "expired")
 
 
 class People(RuleBasedStateMachine):
@@ -49,7 +55,7 @@ class People(RuleBasedStateMachine):
     def check(self, effects: list[object] | None = None) -> None:
         found = self.world.look()
         self.reference.apply(effects or [], found)
-        self.reference.check(found)
+        self.reference.check(found, quiet=not self.world.busy())
         self.world.watch()
         for host in self.hosts:
             if host.session.refused:
@@ -96,10 +102,11 @@ class People(RuleBasedStateMachine):
         if not session.open:
             session.begin(isolation)
         self.made += 2 if way in ("few", "COPY") else 1
-        request, effects = Request(queue, priority, retries), session.effects
+        request, effects = Request(queue, priority, retries, way == "one later"), session.effects
+        state = "waiting" if request.later else "ready"
 
         def enqueued(rows: Rows) -> None:
-            effects.extend(Enqueued(row[0], request, way == "one later") for row in rows)
+            effects.extend(Enqueued(row[0], request, state) for row in rows)
 
         if way == "undone":
             session.send(in_savepoint(request))
@@ -118,30 +125,49 @@ class People(RuleBasedStateMachine):
     @rule(job=which, commit=st.booleans())
     def cancel(self, job: int, commit: bool) -> None:
         """Those that are held are asked for; whatever becomes of these, none is pulled again."""
-        kinds = ("ready", "waiting", "claim")
-        self._operate("jobs_cancel", job, kinds, "cancelled", commit=commit)
-
-    @rule(job=which, commit=st.booleans())
-    def retry(self, job: int, commit: bool) -> None:
-        self._operate("jobs_retry", job, ("failed", "cancelled"), "ready", commit=commit)
-
-    def _operate(
-        self, name: str, which: int, kinds: tuple[str, ...], to: str, *, commit: bool
-    ) -> None:
-        session = self.operator
-        jobs = [j for j in self.reference.places if self.reference.kind(j) in kinds]
-        jobs = jobs or list(self.reference.places)
-        if session.open or not jobs:
-            return
-        session.begin()
-        job, effects = jobs[which % len(jobs)], session.effects
+        jobs = self._pick(job, ("ready", "waiting", "blocked", "claim"))
 
         def told(rows: Rows) -> None:
             # As long as the transaction is open it holds the row that it has moved.
-            if rows[0][1] == "cancelling":
-                effects.append(Asked(job))
-            elif rows[0][1] == to and self.reference.kind(job) in kinds:
-                effects.append(Moved(job, to))
+            for which, state in rows:
+                if state == "cancelling":
+                    self.operator.effects.append(Asked(which))
+                elif state == "cancelled" and self.reference.kind(which) not in ENDED:
+                    self.operator.effects.append(Cancelled(which))
 
-        session.send(query(name, {"jobs": [job], "kill": False}), told)
-        self._go_on(session, commit=commit)
+        self._operate(query("jobs_cancel", {"jobs": jobs, "kill": False}), jobs, told, commit)
+
+    @rule(job=which, commit=st.booleans())
+    def retry(self, job: int, commit: bool) -> None:
+        self.run_again(self._pick(job, UNWELL), commit=commit)
+
+    def run_again(self, jobs: list[int], *, commit: bool) -> None:
+        def told(rows: Rows) -> None:
+            again = {job for job, *_ in rows if self.reference.kind(job) in UNWELL}
+            for job, state, edges in rows:
+                if job in again and state in ("ready", "waiting", "blocked"):
+                    asked = self.reference.requests[job].parents
+                    open_ = {p for p in asked if p in again or self.is_open(p)}
+                    assert open_ == set(edges), f"job {job} waits for {edges}, not {open_}"
+                    waits = {parent: asked[parent] for parent in edges}
+                    self.operator.effects.append(Retried(job, state, waits))
+
+        self._operate(and_standing(query("jobs_retry", {"jobs": jobs})), jobs, told, commit)
+
+    def is_open(self, job: int) -> bool:
+        """Is it there, by what is committed, and has not ended?"""
+        return self.reference.kind(job) not in (None, *ENDED)
+
+    def _pick(self, which: int, kinds: tuple[str, ...]) -> list[int]:
+        """A job that stands so; if there is none, any."""
+        jobs = [j for j in self.reference.places if self.reference.kind(j) in kinds]
+        jobs = jobs or list(self.reference.places)
+        return [jobs[which % len(jobs)]] if jobs else []
+
+    def _operate(
+        self, work: Work, jobs: list[int], told: Callable[[Rows], None], commit: bool
+    ) -> None:
+        if not self.operator.open and jobs:
+            self.operator.begin()
+            self.operator.send(work, told)
+            self._go_on(self.operator, commit=commit)

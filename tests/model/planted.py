@@ -47,6 +47,36 @@ BUGS = {
     ),
 }
 
+#: Those of jobs that wait for others, and of unique jobs.
+RELATED_BUGS = {
+    "a release forgets the children that another one holds": Bug(
+        "release", {"ELSIF held < found OR found = budget": "ELSIF found = budget"}
+    ),
+    "a child's mark is dropped at the first look": Bug(
+        "tie_up", {"active = '{}' OR NOT e.writers && active": "true"}
+    ),
+    "a rescue ends a job and tells no children": Bug(
+        "rescue", {"PERFORM wsup.release(ended);": ""}
+    ),
+    "an operator's cancel tells no children": Bug(
+        "cancel", {"PERFORM wsup.release_later(ended);": ""}
+    ),
+    "of a cancelled child, the children go on waiting": Bug(
+        "release", {"todo := doomed;": "todo := NULL;"}
+    ),
+    "a job run again doesn't wait for the parents that are, too": Bug(
+        "hold_back",
+        {"a.given AND o.state IS NULL AND": "NOT again AND a.given AND o.state IS NULL AND"},
+    ),
+    "the key of a running job is taken over": Bug(
+        "key_counts",
+        {"NOT EXISTS (SELECT FROM wsup.outcome o": "EXISTS (SELECT FROM wsup.ready o"},
+    ),
+    "a key is taken over without a second look": Bug(
+        "enqueue_once", {"NOT FOUND OR again IS DISTINCT FROM held": "NOT FOUND"}
+    ),
+}
+
 
 def plant(connection: "psycopg.Connection[object]", bug: Bug) -> None:
     """Replace the function by a broken one, in this database."""

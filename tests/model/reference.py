@@ -2,129 +2,29 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
 
-import psycopg
+from effects import (
+    Asked,
+    Cancelled,
+    Enqueued,
+    Promoted,
+    Pulled,
+    Purged,
+    Replaced,
+    Request,
+    Rescued,
+    Retried,
+    Settled,
+)
+from found import Found, Place
+from parents import ENDED, Parents
 
 from wsup.sql.settlement import Back, Entry, Failure, Over
 
-#: Kind of place, supervisor and claim (0 if it isn't one), attempt.
-Place = tuple[str, int, int, int]
 STATES = ("", "succeeded", "failed", "cancelled", "expired")
 QUEUES = ["a", "b"]
 #: Losses with its host that a job survives.
 MAX_LOST = 1
-
-
-@dataclass(frozen=True)
-class Request:
-    queue: str
-    priority: int
-    retries: int
-
-
-@dataclass(frozen=True)
-class Enqueued:
-    job: int
-    request: Request
-    later: bool
-
-
-@dataclass(frozen=True)
-class Settled:
-    supervisor: int
-    entries: list[Entry]
-    refused: int
-
-
-@dataclass(frozen=True)
-class Promoted:
-    count: int
-
-
-@dataclass(frozen=True)
-class Pulled:
-    supervisor: int
-    rows: list[tuple[Any, ...]]
-    #: What was to be cancelled when it was pulled: nothing of that may be among it.
-    asked: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True)
-class Rescued:
-    dead: int
-    count: int
-    #: The claims that were there when the rescue began.
-    claims: frozenset[int]
-
-
-@dataclass(frozen=True)
-class Moved:
-    """By an operator."""
-
-    job: int
-    to: str
-
-
-@dataclass(frozen=True)
-class Asked:
-    """To be cancelled, by an operator: somebody holds it."""
-
-    job: int
-
-
-@dataclass
-class Found:
-    """What is in the database, in one snapshot."""
-
-    requests: set[int] = field(default_factory=set)
-    places: dict[int, list[Place]] = field(default_factory=dict)
-    #: By job, attempt, and whether it was lost with its host.
-    failures: Counter[tuple[int, int, bool]] = field(default_factory=Counter)
-    #: Jobs that are to be cancelled.
-    asked: set[int] = field(default_factory=set)
-    #: What can't be right in itself.
-    oddities: list[str] = field(default_factory=list)
-
-
-LOOK = """
-SELECT 'request', id, 0, 0, 0, NULL FROM wsup.job
-UNION ALL SELECT 'asked', job, 0, 0, 0, NULL FROM wsup.cancel_request
-UNION ALL
-SELECT 'ready', r.job, 0, 0, r.attempt,
-       CASE WHEN j.id IS NULL THEN 'ready without a request'
-            WHEN (r.queue, r.rank) <> (j.queue, -1 - j.priority) THEN 'queue or rank is wrong' END
-  FROM wsup.ready r LEFT JOIN wsup.job j ON j.id = r.job
-UNION ALL SELECT 'waiting', job, 0, 0, attempt, NULL FROM wsup.waiting
-UNION ALL
-SELECT 'claim', n.job, c.supervisor, c.id, coalesce(
-           (SELECT u.attempt FROM unnest(c.retried, c.attempts) AS u(job, attempt)
-             WHERE u.job = n.job), 1), NULL
-  FROM wsup.claim c, unnest(c.jobs) AS s(span),
-       generate_series(lower(s.span), upper(s.span) - 1) AS n(job)
-UNION ALL SELECT 'odd', 0, 0, id, 0, 'an empty claim' FROM wsup.claim WHERE isempty(jobs)
-UNION ALL SELECT state::text, job, 0, 0, attempt, NULL FROM wsup.outcome
-UNION ALL SELECT CASE WHEN lost THEN 'lost' ELSE 'failure' END, job, 0, 0, attempt, NULL
-  FROM wsup.failure
-"""
-
-
-def look(observer: "psycopg.Connection[Any]") -> Found:
-    """One statement, so one snapshot of what is committed."""
-    found = Found()
-    for kind, job, supervisor, claim, attempt, odd in observer.execute(LOOK):
-        if odd:
-            found.oddities.append(f"job {job}, claim {claim}: {odd}")
-        if kind == "request":
-            found.requests.add(job)
-        elif kind == "asked":
-            found.asked.add(job)
-        elif kind in ("lost", "failure"):
-            found.failures[job, attempt, kind == "lost"] += 1
-        elif kind != "odd":
-            found.places.setdefault(job, []).append((kind, supervisor, claim, attempt))
-    return found
 
 
 class Reference:
@@ -138,14 +38,14 @@ class Reference:
         #: By job, how often an operator had it run again.
         self.again: Counter[int] = Counter()
         self.asked: set[int] = set()
+        self.parents = Parents()
 
     def apply(self, effects: Iterable[object], found: Found) -> None:
         """A transaction has committed. Where the database has the choice, `found` tells it."""
         for effect in effects:
+            self._follow(found)
+            self._asked_for(effect, found)
             match effect:
-                case Enqueued(job, request, later):
-                    self.requests[job] = request
-                    self.places[job] = ("waiting" if later else "ready", 0, 0, 1)
                 case Settled(supervisor, entries, refused):
                     self._settle(supervisor, entries, refused)
                 case Promoted(count):
@@ -153,13 +53,58 @@ class Reference:
                 case Pulled():
                     self._drop(found)
                     self._pull(effect)
-                case Asked(job):
-                    assert job in found.asked, f"the request to cancel job {job} is lost"
                 case Rescued():
                     self._rescue(effect, found)
-                case Moved(job, to):
-                    self._move(job, to)
+        self._follow(found)
         self.asked = found.asked
+
+    def _asked_for(self, effect: object, found: Found) -> None:
+        """What writers and operators have done."""
+        match effect:
+            case Enqueued(job, request, state, waits):
+                self.requests[job] = request
+                self._stand(job, state, 1, waits)
+            case Replaced(job, request, state):
+                self.requests[job] = request
+                self._stand(job, state, 1)
+            case Asked(job):
+                assert job in found.asked, f"the request to cancel job {job} is lost"
+            case Cancelled(job):
+                self._stand(job, "cancelled", self.places[job][3])
+            case Retried(job, state, waits):
+                self.again[job] += 1
+                self._stand(job, state, self.places[job][3] + 1, waits)
+            case Purged(job):
+                self._forget(job)
+
+    def _stand(
+        self, job: int, state: str, attempt: int, waits: dict[int, bool] | None = None
+    ) -> None:
+        """Nobody holds it."""
+        self.due.discard(job)
+        self.places[job] = (state, 0, 0, attempt)
+        self.parents.hold(job, waits or {})
+
+    def _forget(self, job: int) -> None:
+        self._stand(job, "", 0)
+        del self.places[job], self.requests[job]
+        for key in [key for key in self.failures if key[0] == job]:
+            del self.failures[key]
+
+    def _follow(self, found: Found) -> None:
+        """Children have gone where the database says, if what their parents did allows it."""
+        self.parents.note(self.kind)
+        for job in self.parents.waiting():
+            place, places = self.places[job], found.places.get(job, [])
+            if places == [place]:
+                continue
+            if self.parents.is_doomed(job) and [p[0] for p in places] == ["cancelled"]:
+                self._stand(job, "cancelled", place[3])
+            elif self.parents.is_free(job):
+                later = self.requests[job].later
+                self._stand(job, "waiting" if later else "ready", place[3])
+            # A child is younger than its parents: its own children come later in this loop.
+            self.parents.note(self.kind)
 
     def claims(self, supervisor: int) -> frozenset[int]:
         return frozenset(p[2] for p in self.places.values() if p[:2] == ("claim", supervisor))
@@ -179,7 +124,7 @@ class Reference:
     def _settle(self, supervisor: int, entries: list[Entry], refused: int) -> None:
         late = 0
         for entry in entries:
-            if self.places[entry.job] != ("claim", supervisor, entry.claim, entry.attempt):
+            if self.places.get(entry.job) != ("claim", supervisor, entry.claim, entry.attempt):
                 late += 1
                 continue
             self.due.discard(entry.job)
@@ -224,12 +169,14 @@ class Reference:
     def _drop(self, found: Found) -> None:
         for job, place in self.places.items():
             if place[0] in ("ready", "waiting") and self._is_dropped(job, found):
-                self._move(job, "cancelled")
+                self._stand(job, "cancelled", place[3])
 
     def _pull(self, pulled: Pulled) -> None:
         for claim, job, attempt, *_ in pulled.rows:
             place = self.places.get(job)
             assert place == ("ready", 0, 0, attempt), f"job {job} was pulled from {place}"
+            spent = self.failures[job, attempt, False]
+            assert not spent, f"attempt {attempt} of job {job} has failed, and is made again"
             assert job not in pulled.asked, f"job {job} was pulled although it was cancelled"
             self.places[job] = ("claim", pulled.supervisor, claim, attempt)
 
@@ -248,19 +195,14 @@ class Reference:
             self.failures[job, attempt, True] += 1
             self.places[job] = ("failed" if over else "ready", 0, 0, attempt)
 
-    def _move(self, job: int, to: str) -> None:
-        attempt = self.places[job][3]
-        self.due.discard(job)
-        if to == "ready":
-            self.again[job] += 1
-            attempt += 1
-        self.places[job] = (to, 0, 0, attempt)
-
     def lost(self, job: int) -> int:
         return sum(n for (j, _, lost), n in self.failures.items() if j == job and lost)
 
-    def check(self, found: Found) -> None:
-        """That the database is as it must be, and that no job was tried more than is allowed."""
+    def check(self, found: Found, *, quiet: bool) -> None:
+        """That the database is as it must be, and that no job was tried more than is allowed.
+
+        If it is quiet, no transaction is open.
+        """
         assert not found.oddities, found.oddities
         assert found.requests == set(self.requests), "of what was rolled back, nothing is left"
         for job in self.places.keys() | found.places.keys():
@@ -271,3 +213,17 @@ class Reference:
             most = request.retries + 1 + self.again[job]
             assert found.places[job][0][3] <= most, f"job {job}: more than {most} attempts"
             assert self.lost(job) <= MAX_LOST + 1 + self.again[job]
+        if quiet:
+            left = self.parents.left_behind(self.kind)
+            lost = {job for job, about in left.items() if not about & found.loose}
+            assert not lost, f"nobody will ever look whether jobs {lost} are to run"
+        self._check_keys()
+
+    def _check_keys(self) -> None:
+        """Of those that an operator has not run again, one unfinished job has a key."""
+        keys = Counter(
+            request.key
+            for job, request in self.requests.items()
+            if request.key and not self.again[job] and self.kind(job) not in ENDED
+        )
+        assert not keys or max(keys.values()) == 1, f"more than one unfinished job: {keys}"

@@ -58,6 +58,7 @@ class Session:
         self._thread = ThreadPoolExecutor(1)
         self._future: Future[Rows] | None = None
         self._then: Callable[[Rows], None] = lambda _rows: None
+        self.isolation = ""
         #: The names of the steps taken in the transaction that is open; None: none is.
         self.steps: list[str] | None = None
         #: What the open transaction changes, for the reference.
@@ -75,6 +76,7 @@ class Session:
 
     def begin(self, isolation: str = "READ COMMITTED") -> None:
         self.send(sql(f"BEGIN ISOLATION LEVEL {isolation}"))
+        self.isolation = isolation
         self.steps, self.effects, self.refused = [], [], False
 
     def send(self, work: Work, then: Callable[[Rows], None] | None = None) -> bool:

@@ -7,13 +7,15 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
-from machine import Protocol
-from planted import BUGS, plant
+from lanes import Lanes
+from machine import Machine
+from planted import BUGS, RELATED_BUGS, plant
+from relations import Relations
 from world import World
 
 #: Runs of the machine, and the steps of each. The same ones each time, but for a number of runs
 #: from the environment, for which new ones are thought up.
-RUNS, STEPS = 80, 60
+RUNS, STEPS = {Lanes: 80, Relations: 60}, 60
 MANY_RUNS = "WSUP_MODEL_RUNS"
 #: Runs within which a bug must be found.
 RUNS_TO_FIND = 1000
@@ -26,9 +28,9 @@ def world(database: str) -> Iterator[World]:
     made.close()
 
 
-def run(world: World, runs: int, *, is_new: bool = False) -> None:
+def run(machine: type[Machine], world: World, runs: int, *, is_new: bool = False) -> None:
     run_state_machine_as_test(
-        type("Protocol", (Protocol,), {"world": world}),
+        type("Machine", (machine,), {"world": world}),
         settings=settings(
             max_examples=runs,
             stateful_step_count=STEPS,
@@ -43,13 +45,23 @@ def run(world: World, runs: int, *, is_new: bool = False) -> None:
     )
 
 
-def test_every_job_is_in_one_place_whatever_interleaves(world: World) -> None:
+@pytest.mark.parametrize("machine", [Lanes, Relations])
+def test_every_job_is_in_one_place_whatever_interleaves(
+    machine: type[Machine], world: World
+) -> None:
     many = os.environ.get(MANY_RUNS)
-    run(world, int(many or RUNS), is_new=many is not None)
+    run(machine, world, int(many or RUNS[machine]), is_new=many is not None)
 
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_the_model_finds(bug: str, world: World) -> None:
     plant(world.observer, BUGS[bug])
     with pytest.raises((AssertionError, psycopg.errors.UniqueViolation)):
-        run(world, RUNS_TO_FIND)
+        run(Lanes, world, RUNS_TO_FIND)
+
+
+@pytest.mark.parametrize("bug", RELATED_BUGS)
+def test_the_model_of_relations_finds(bug: str, world: World) -> None:
+    plant(world.observer, RELATED_BUGS[bug])
+    with pytest.raises((AssertionError, psycopg.errors.UniqueViolation)):
+        run(Relations, world, RUNS_TO_FIND)

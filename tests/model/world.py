@@ -3,7 +3,8 @@
 from typing import Any
 
 import psycopg
-from reference import Found, Settled, look
+from effects import Settled
+from found import Found, look
 from sessions import Session
 
 #: Connections: three supervisors' (and each may leave one behind), writers', an operator's, the
@@ -14,10 +15,12 @@ HOSTS, WRITERS, ZOMBIES = 3, 2, 2
 EMPTY = """
 DELETE FROM wsup.job; DELETE FROM wsup.ready; DELETE FROM wsup.waiting; DELETE FROM wsup.claim;
 DELETE FROM wsup.outcome; DELETE FROM wsup.failure; DELETE FROM wsup.supervisor;
-DELETE FROM wsup.sleeper; DELETE FROM wsup.cancel_request;
+DELETE FROM wsup.sleeper; DELETE FROM wsup.cancel_request; DELETE FROM wsup.child;
+DELETE FROM wsup.dependency; DELETE FROM wsup.loose_end; DELETE FROM wsup.unique_key;
 SELECT setval('wsup.job_id', 1, false), setval('wsup.claim_id', 1, false),
        setval(pg_get_serial_sequence('wsup.supervisor', 'id'), 1, false),
-       setval('wsup.lane_turn', 0, true);
+       setval('wsup.lane_turn', 0, true), setval('wsup.dependency_used', 1, false),
+       setval('wsup.loose_end_id', 1, false), setval('wsup.loose_end_low', 0, true);
 """
 
 DUE = """

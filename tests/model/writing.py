@@ -4,8 +4,8 @@ import json
 from typing import Any, Final
 
 import psycopg
-from reference import Request
-from sessions import Rows, Work, query
+from effects import Request
+from sessions import Rows, Work, query, sql
 
 from wsup.sql.steps import Ask, Load, perform
 
@@ -44,5 +44,59 @@ def in_savepoint(request: Request) -> Work:
         enqueue(connection)
         connection.execute("ROLLBACK TO before")
         return []
+
+    return work
+
+
+STANDING = """
+SELECT u.id, wsup.status(u.id), ARRAY(SELECT d.parent FROM wsup.dependency d WHERE d.child = u.id)
+  FROM unnest(%s::bigint[]) WITH ORDINALITY AS u(id, i) ORDER BY u.i
+"""
+
+
+def and_standing(work: Work) -> Work:
+    """The work, whose rows begin with a job; then where these stand, and for whom they wait."""
+
+    def done(connection: "psycopg.Connection[Any]") -> Rows:
+        jobs = [row[0] for row in work(connection)]
+        return sql(STANDING, [jobs])(connection)
+
+    return done
+
+
+def child(request: Request) -> Work:
+    """The work that enqueues a job that has parents; no rows if one of those isn't there."""
+    delay = HOUR if request.later else None
+    lax = [parent for parent, is_lax in request.parents.items() if is_lax] or None
+    enqueue = query("enqueue", (
+        None, delay, request.priority, request.queue, "task", "{}",
+        json.dumps({"retries": request.retries}), list(request.parents), lax, None, None,
+    ))  # fmt: skip
+
+    def work(connection: "psycopg.Connection[Any]") -> Rows:
+        connection.execute("SAVEPOINT before")
+        try:
+            return enqueue(connection)
+        except psycopg.errors.ForeignKeyViolation:
+            connection.execute("ROLLBACK TO before")
+            return []
+
+    return and_standing(work)
+
+
+def unique(request: Request, keys: list[str], on_conflict: str) -> Work:
+    """The work that enqueues jobs with keys; its rows: job, what was made, where it stands."""
+    delay = HOUR if request.later else None
+    enqueue = query("enqueue_once", (
+        "task", request.queue, request.priority, None, delay,
+        json.dumps({"retries": request.retries}), ["{}" for _ in keys], keys, on_conflict, None,
+    ))  # fmt: skip
+
+    def work(connection: "psycopg.Connection[Any]") -> Rows:
+        made = enqueue(connection)
+        return [
+            (keys[item - 1], job, what, sql(STANDING, [[job]])(connection)[0][1])
+            for item, job, what in made
+        ]
 
     return work

@@ -1,0 +1,92 @@
+"""What a transaction will have done once it commits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from wsup.sql.settlement import Entry
+
+
+@dataclass(frozen=True)
+class Request:
+    queue: str
+    priority: int
+    retries: int
+    later: bool = False
+    key: str | None = None
+    #: May they end in whatever way?
+    parents: Mapping[int, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Enqueued:
+    job: int
+    request: Request
+    #: Where it stands, and which parents it waits for: may they end in whatever way?
+    state: str
+    waits: dict[int, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A job that had not started, by another request of its key."""
+
+    job: int
+    request: Request
+    state: str
+
+
+@dataclass(frozen=True)
+class Settled:
+    supervisor: int
+    entries: list[Entry]
+    refused: int
+
+
+@dataclass(frozen=True)
+class Promoted:
+    count: int
+
+
+@dataclass(frozen=True)
+class Pulled:
+    supervisor: int
+    rows: list[tuple[Any, ...]]
+    #: What was to be cancelled when it was pulled: nothing of that may be among it.
+    asked: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Rescued:
+    dead: int
+    count: int
+    #: The claims that were there when the rescue began.
+    claims: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """By an operator."""
+
+    job: int
+
+
+@dataclass(frozen=True)
+class Retried:
+    """By an operator."""
+
+    job: int
+    state: str
+    waits: dict[int, bool]
+
+
+@dataclass(frozen=True)
+class Purged:
+    job: int
+
+
+@dataclass(frozen=True)
+class Asked:
+    """To be cancelled, by an operator: somebody holds it."""
+
+    job: int
