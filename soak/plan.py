@@ -27,8 +27,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     bulk: int = 2_000
     #: Other jobs a second, in transactions of up to ten.
     mixed: float = 40.0
-    #: Jobs a second that wait for others, that have unique keys, and that are cancelled.
+    #: Jobs a second that wait for others, that share keys, that are unique, and that are cancelled.
     children: float = 8.0
+    keyed: float = 8.0
     unique: float = 8.0
     cancelled: float = 8.0
     #: Seconds between the end of a fault and the next one: from, to.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .fates import Fate
 from .judge import Problem
-from .requests import Cancelled, Child, Unique
+from .requests import Cancelled, Child, Keyed, Unique
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from .ledger import Execution
     from .requests import Filed
 
-DEPENDENCY, CANCEL, UNIQUE = "dependency broken", "ran though cancelled", "unique key broken"
+DEPENDENCY, CANCEL = "dependency broken", "ran though cancelled"
+UNIQUE, KEY = "unique key broken", "key limit exceeded"
 
 
 class Evidence(NamedTuple):
@@ -59,7 +60,7 @@ def standing(accounts: Accounts, present: bytearray) -> list[Filed]:
         if filed.fate is Fate.COMMITTED:
             return is_there
         # An id that was never committed may be another job's by now.
-        made = isinstance(filed.request, Child) or (
+        made = isinstance(filed.request, Child | Keyed) or (
             isinstance(filed.request, Unique) and filed.request.made == "new"
         )
         return is_there and (not made or fate is Fate.UNKNOWN)
@@ -80,7 +81,7 @@ def may_be_cancelled(filed: Iterable[Filed], states: Mapping[int, str | None]) -
 def broken(filed: Sequence[Filed], evidence: Evidence) -> list[Problem]:
     """What was not kept."""
     found = [*_dependencies(filed, evidence), *_cancellations(filed, evidence)]
-    return [*found, *_unique_keys(filed, evidence)]
+    return [*found, *_unique_keys(filed, evidence), *_limits(filed, evidence)]
 
 
 def _problem(kind: str, text: str, evidence: Evidence, *jobs: int) -> Problem:
@@ -163,3 +164,24 @@ def _unique_keys(filed: Iterable[Filed], evidence: Evidence) -> Iterator[Problem
         if job in evidence.results and evidence.results[job] not in possible:
             text = f"job {job} returned {evidence.results[job]}, not {sorted(possible)}"
             yield _problem(UNIQUE, text, evidence, job)
+
+
+# keys -------------------------------------------------------------------------------------------
+
+
+def _limits(filed: Iterable[Filed], evidence: Evidence) -> Iterator[Problem]:
+    ran: dict[tuple[str, int], list[Execution]] = defaultdict(list)
+    for request, _fate, _at in filed:
+        if isinstance(request, Keyed):
+            # When one that has no end was killed isn't known.
+            ran[request.key, request.limit] += [
+                e for e in evidence.trusted(request.job) if e.end is not None
+            ]
+    for (key, limit), executions in ran.items():
+        running: list[Execution] = []
+        for execution in sorted(executions, key=lambda e: e.start):
+            running = [e for e in running if e.end is not None and e.end > execution.start]
+            running.append(execution)
+            if len(running) > limit:
+                text = f"key {key}: {len(running)} jobs ran at once, not {limit}"
+                yield _problem(KEY, text, evidence, *(e.job for e in running))

@@ -1,5 +1,4 @@
-"""Who enqueues jobs that have to do with others: that wait for them, share a unique key, are
-cancelled."""
+"""Who enqueues jobs that have to do with others: that wait for them, share a key, are cancelled."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ from wsup.errors import JobExists
 
 from . import app
 from .producers import BY_SQL, Paced, arguments
-from .requests import Cancelled, Child, Unique
+from .requests import Cancelled, Child, Keyed, Unique
 from .statements import statement
 
 if TYPE_CHECKING:
@@ -30,6 +29,13 @@ VICTIMS = {"nap": 40, "nap_async": 30, "fickle": 15, "snooze": 10, "child": 20}
 REMEMBERED = 30
 #: Unique keys: so few that calls meet.
 KEYS = 6
+#: Keys by their limits.
+LIMITS = {"one": 1, "another": 1, "two": 2, "three": 3}
+#: How often each kind has a key.
+SHARING = {"nap": 40, "nap_async": 20, "child": 20, "fickle": 10, "snooze": 5, "doomed": 3,
+           "crash_once": 1}  # fmt: skip
+#: The share of those jobs to be cancelled that have a key as well.
+BOTH = 0.2
 #: The share of children that run even if a parent fails.
 RUN_ANYWAY = 0.25
 #: Seconds between a job's commit and the request to cancel it: from, to.
@@ -158,9 +164,14 @@ class Cancels(Paced):
             args: dict[str, object] = {"seconds": 0.05}
         else:
             delay = self._chance.choice([None, None, 0.3])
-            task = app.app.tasks[kind].options(connection=connection, delay=delay)
+            key = self._chance.choice(list(LIMITS)) if self._chance.random() < BOTH else None
+            task = app.app.tasks[kind].options(
+                connection=connection, delay=delay, key=key, key_limit=LIMITS.get(key or "")
+            )
             args = arguments(kind, self._chance)
         job = int(task.enqueue(**args).id)
+        if kind != "child" and key is not None:
+            self._requests.append(Keyed(job, key, LIMITS[key]))
         if kind == "child":
             self._requests.append(Child(job, (), tuple(before)))
         return job
@@ -212,3 +223,38 @@ class Uniques(Paced):
             made = "new" if job.is_new else "replaced" if job.is_replaced else "existing"
             self._requests.append(Unique(job.id, name, made, version, answered))
         return [job.id for job in jobs if job.is_new]
+
+
+class Keys(Paced):
+    """Jobs of which only so many may run at once, a part of them with parents."""
+
+    def _rate(self) -> float:
+        return self._plan.keyed
+
+    def _fill(self, connection: Connection) -> list[int]:
+        jobs: list[int] = []
+        kinds = self._chance.choices(
+            list(SHARING), list(SHARING.values()), k=self._chance.randint(1, 6)
+        )
+        for kind in kinds:
+            key = self._chance.choice(list(LIMITS))
+            args = arguments(kind, self._chance)
+            if kind in ("nap", "nap_async", "child"):
+                args = {"seconds": round(self._chance.uniform(0.0, 0.15), 3)}
+            after_lax = self._chance.sample(jobs, k=1) if jobs and kind == "child" else None
+            job = self._enqueue(connection, kind, args, key, after_lax)
+            if after_lax:
+                self._requests.append(Child(job, (), tuple(after_lax)))
+            self._requests.append(Keyed(job, key, LIMITS[key]))
+            jobs.append(job)
+        self._made += len(jobs)
+        return jobs
+
+    def _enqueue(
+        self, connection: Connection, kind: str, args: object, key: str, after_lax: list[int] | None
+    ) -> int:
+        row = connection.execute(
+            statement("enqueue_keyed"), [kind, json.dumps(args), key, LIMITS[key], after_lax]
+        ).fetchone()
+        assert row is not None
+        return int(row[0])

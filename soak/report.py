@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bench import block
 
-from .promises import CANCEL, DEPENDENCY, UNIQUE
+from .promises import CANCEL, DEPENDENCY, KEY, UNIQUE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ SHOWN = 5
 #: Kinds of problems that have a line in the table even when there are none.
 ALWAYS = (
     "lost", "doubled", "rolled back, but run", "unexplained", "wrong end", "orphan", "left behind",
-    DEPENDENCY, CANCEL, UNIQUE,
+    DEPENDENCY, CANCEL, UNIQUE, KEY,
 )  # fmt: skip
 
 

@@ -42,7 +42,15 @@ class Cancelled(NamedTuple):
     answer: str
 
 
-Request: TypeAlias = Child | Unique | Cancelled
+class Keyed(NamedTuple):
+    """A job with a key, of whose jobs so many may run at once."""
+
+    job: int
+    key: str
+    limit: int
+
+
+Request: TypeAlias = Child | Unique | Cancelled | Keyed
 
 
 class Filed(NamedTuple):

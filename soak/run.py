@@ -16,7 +16,7 @@ from .faults import Injector
 from .host import Host, survivors
 from .judge import Problem
 from .producers import Bulk, Mixed
-from .relations import Cancels, Families, Uniques
+from .relations import Cancels, Families, Keys, Uniques
 from .report import Run
 from .server import Server
 from .statements import statement
@@ -34,7 +34,7 @@ OF_POSTGRESQL = "PostgreSQL."
 #: What left.sql counts.
 LEFT = (
     "ready", "waiting", "claims", "jobs without an outcome", "children", "dependencies",
-    "loose ends", "cancel requests",
+    "loose ends", "cancel requests", "jobs in line for a key", "holders of a turn",
 )  # fmt: skip
 
 
@@ -49,7 +49,7 @@ class Soak:
         self._server = Server(folder / "server")
         self._accounts = Accounts()
         self._hosts = [Host(n, self._server.dsn, folder, plan) for n in range(plan.hosts)]
-        kinds = (Bulk, Mixed, Families, Cancels, Uniques, Uniques)
+        kinds = (Bulk, Mixed, Families, Cancels, Keys, Uniques, Uniques)
         self._producers = [
             kind(self._server, self._accounts, plan, f"{kind.__name__} {n} {plan.seed}")
             for n, kind in enumerate(kinds)
@@ -147,6 +147,10 @@ class Soak:
             ):
                 row = connection.execute(statement(name)).fetchone() or ()
                 left += [f"{n} {word}" for n, word in zip(row, words, strict=True) if n]
+            for row in connection.execute(statement("loose_ends")):
+                left.append(
+                    f"loose end {row[0]} of {row[1]}: child, parent, writers, low, id {row[2:]}"
+                )
         return [Problem("left behind", what) for what in left]
 
 

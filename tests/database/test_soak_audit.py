@@ -18,19 +18,21 @@ from soak.audit import audit  # noqa: E402
 from soak.fates import Fate  # noqa: E402
 from soak.faults import SUPERVISOR, Fault  # noqa: E402
 from soak.ledger import Event  # noqa: E402
-from soak.requests import Cancelled, Child, Unique  # noqa: E402
+from soak.requests import Cancelled, Child, Keyed, Unique  # noqa: E402
 from soak.run import LEFT  # noqa: E402
 from soak.statements import statement  # noqa: E402
 
 Connection = psycopg.Connection[Any]
 
 
-def note(folder: Path, *jobs: int, at: float = 1.0, event: Event = Event.OK) -> None:
+def note(
+    folder: Path, *jobs: int, at: float = 1.0, event: Event = Event.OK, until: float | None = None
+) -> None:
     """One subworker's book: each of the jobs has started and ended."""
     lines = [
-        ledger.RECORD.pack(job, at, 101, 1, what, 0)
+        ledger.RECORD.pack(job, when, 101, 1, what, 0)
         for job in jobs
-        for what in (Event.START, event)
+        for what, when in ((Event.START, at), (event, until or at))
     ]
     (folder / f"0.100.101.{len(list(folder.iterdir()))}").write_bytes(b"".join(lines))
 
@@ -195,6 +197,17 @@ def test_two_jobs_of_one_unique_key(connection: Connection, tmp_path: Path) -> N
     accounts = Accounts()
     accounts.requests.note([first._replace(version=6), second], Fate.COMMITTED)
     assert problems(connection, tmp_path, accounts) == ["unique key broken"]
+
+
+def test_two_jobs_of_one_key_at_once(connection: Connection, tmp_path: Path) -> None:
+    jobs = some(connection, accounts := Accounts())
+    end(connection, *jobs)
+    accounts.requests.note([Keyed(job, "k", 2) for job in jobs], Fate.COMMITTED)
+    for job, at in zip(jobs, (1.0, 1.5, 3.0), strict=True):
+        note(tmp_path, job, at=at, until=at + 2)
+    assert problems(connection, tmp_path, accounts) == []
+    accounts.requests.note([Keyed(job, "l", 1) for job in jobs[:2]], Fate.COMMITTED)
+    assert problems(connection, tmp_path, accounts) == ["key limit exceeded"]
 
 
 def test_what_is_left_is_counted(connection: Connection) -> None:

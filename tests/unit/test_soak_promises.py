@@ -12,7 +12,7 @@ from soak.accounts import Accounts  # noqa: E402
 from soak.fates import Fate  # noqa: E402
 from soak.ledger import Event, Execution, Process  # noqa: E402
 from soak.promises import Evidence, broken, may_be_cancelled, standing  # noqa: E402
-from soak.requests import Cancelled, Child, Filed, Request, Unique  # noqa: E402
+from soak.requests import Cancelled, Child, Filed, Keyed, Request, Unique  # noqa: E402
 
 HERE, THERE = Process(0, 100, 101), Process(1, 200, 201)
 #: What others may have taken for dead: its subworkers' lines say nothing.
@@ -70,6 +70,11 @@ ALL_WELL: list[Any] = [
     case([FIRST, Unique(1, "k", "existing", 8, 2.0)], [ran(1, 1, 4)], results={1: 7}),
     case([FIRST, SECOND], [ran(1, 2, 4), ran(1, 2, 8, THERE)]),
     case([FIRST, CHANGED], [ran(1, 3, 4)], results={1: 9}),
+    # Three of a key, two at once; another key; one that was killed, nobody knows when.
+    case([Keyed(n, "k", 2) for n in (1, 2, 3)], [ran(1, 1, 3), ran(2, 2, 5), ran(3, 3, 4)]),
+    case([Keyed(1, "k", 1), Keyed(2, "l", 1)], [ran(1, 1, 3), ran(2, 2, 4)]),
+    case([Keyed(1, "k", 1), Keyed(2, "k", 1)], [ran(1, 1), ran(2, 2, 4), ran(1, 5, 6)]),
+    case([Keyed(1, "k", 1), Keyed(2, "k", 1)], [ran(1, 1, 3, THERE), ran(2, 2, 4)]),
     case([FIRST, Unique(2, "another", "new", 8, 2.0)], [ran(1, 2, 4), ran(2, 3, 4)]),
 ]
 
@@ -92,8 +97,12 @@ WRONG: list[Any] = [
     ("None, after the answer", case(Cancelled(1, "succeeded"), states={1: None})),
     ("made when job 1 was not over", case([FIRST, SECOND], [ran(1, 2, 5.1), ran(2, 6, 7)])),
     ("made when job 1 was not over", case([SECOND, FIRST], [ran(1, 2, 3), ran(1, 6)])),
+    ("2 jobs ran at once", case([Keyed(n, "k", 1) for n in (1, 2)], [ran(1, 1, 3), ran(2, 2, 4)])),
+    ("2 jobs ran at once", case(Keyed(1, "k", 1), [ran(1, 1, 3), ran(1, 2, 4)])),
+    ("3 jobs ran at once", case([Keyed(n, "k", 2) for n in (1, 2, 3)],
+                                [ran(1, 1, 9), ran(2, 2, 9), ran(3, 3, 4)])),
     ("returned 7, not [9]", case([FIRST, CHANGED], [ran(1, 3, 4)], results={1: 7})),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("words", "brought"), WRONG)
