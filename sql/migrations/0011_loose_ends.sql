@@ -49,10 +49,11 @@ BEGIN
                           WHERE d.datname = current_database())
        AND l.mode = 'RowExclusiveLock' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid();
 
-    -- What this transaction removes isn't gone for good yet: it counts at the next look.
-    low := coalesce((SELECT e.id - 1 FROM wsup.loose_end e
-                      WHERE e.id > (SELECT l.last_value FROM wsup.loose_end_low l)
-                      ORDER BY e.id LIMIT 1), top);
+    -- What this transaction removes isn't gone for good yet: it counts at the next look. Nor is anything
+    -- said above `top`: there may be one that isn't committed yet, before one that is.
+    low := least((SELECT e.id - 1 FROM wsup.loose_end e
+                   WHERE e.id > (SELECT l.last_value FROM wsup.loose_end_low l)
+                   ORDER BY e.id LIMIT 1), top);
     IF NOT leaving AND low > (SELECT l.last_value + 100 FROM wsup.loose_end_low l) THEN
         PERFORM setval('wsup.loose_end_low', low);
     END IF;
