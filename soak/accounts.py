@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import threading
-from enum import IntEnum
 from typing import TYPE_CHECKING
+
+from .fates import Fate
+from .requests import Requests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-
-class Fate(IntEnum):
-    NEVER = 0
-    COMMITTED = 1
-    ROLLED_BACK = 2
-    #: The server went away before it answered COMMIT.
-    UNKNOWN = 3
 
 
 class Accounts:
@@ -27,6 +21,8 @@ class Accounts:
         self._lock = threading.Lock()
         #: The transactions of unknown fate: each is there as a whole, or not at all.
         self.unknown: list[list[int]] = []
+        #: What goes beyond plain jobs.
+        self.requests = Requests()
         self.enqueued = 0
         self.rolled_back = 0
 

@@ -114,6 +114,21 @@ def doomed() -> None:
         raise Unlucky("never")
 
 
+@app.task(name="child", retries=SPARE, backoff=BACKOFF)
+def child(seconds: float) -> None:
+    """Waits for others."""
+    with Entry():
+        time.sleep(seconds)
+
+
+@app.task(name="unique", retries=SPARE, backoff=BACKOFF)
+def unique(key: str, version: int, seconds: float) -> int:
+    """Returns its version, so that it is known which call's arguments it had."""
+    with Entry():
+        time.sleep(seconds)
+        return version
+
+
 @app.task(name="crash_once", retries=SPARE, backoff=BACKOFF)
 def crash_once(how: str) -> None:
     with Entry() as entry:

@@ -5,32 +5,26 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .accounts import Accounts, Fate
+from . import promises
+from .fates import Fate
 from .faults import SUBWORKER, SUPERVISOR, Fault
-from .judge import UNWRITTEN, Case, Failure, Judge
+from .judge import UNWRITTEN, Case, Failure, Judge, Problem
 from .kinds import KINDS
 from .ledger import Book, Event, Execution, Process, books
 from .statements import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Sequence, Set
     from pathlib import Path
 
     import psycopg
+
+    from .accounts import Accounts
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 #: Seconds after a supervisor's death at which none of its subworkers may write any more.
 ORPHANED = 1.0
-
-
-class Problem(NamedTuple):
-    """Something that must not be."""
-
-    #: What it is about, for the table.
-    kind: str
-    text: str
-    lines: Sequence[str] = ()
 
 
 class Findings(NamedTuple):
@@ -62,15 +56,23 @@ def audit(
     found = books(folder)
     top = _top(connection, accounts, found)
     tally = _tally(found, top, faults)
-    present, states, suspects, problems = _outcomes(connection, tally, top)
+    present, states, suspects, problems = _outcomes(
+        connection, tally, top, accounts.requests.jobs()
+    )
     problems += tally.orphans
     executions = _executions(found, suspects.keys() | _strangers(tally, present))
     problems += _unwanted(tally, present, accounts, executions)
     judge = Judge(faults, tally.crashed)
     failures = _failures(connection, suspects.keys())
+    requests = promises.standing(accounts, present)
+    ends = {job: outcomes[0][0] if outcomes else None for job, (_, outcomes) in suspects.items()}
+    results: dict[int, int] = dict(connection.execute(statement("versions")).fetchall())
+    evidence = promises.Evidence(ends, executions, results, judge.silenced)
+    problems += promises.broken(requests, evidence)
+    cancellable = promises.may_be_cancelled(requests, ends)
     explained: Counter[str] = Counter()
     for job, (task, outcomes) in suspects.items():
-        case = Case(job, KINDS[task], outcomes, executions[job], failures[job])
+        case = Case(job, KINDS[task], outcomes, executions[job], failures[job], job in cancellable)
         verdict = judge.judge(case)
         explained += verdict.explained
         problems += [_problem(case, text) for text in verdict.problems]
@@ -137,7 +139,7 @@ def _tally(found: Iterable[Book], top: int, faults: Iterable[Fault]) -> Tally:
 
 
 def _outcomes(
-    connection: Connection, tally: Tally, top: int
+    connection: Connection, tally: Tally, top: int, watched: Set[int]
 ) -> tuple[bytearray, Counter[str], dict[int, tuple[str, list[tuple[str, int]]]], list[Problem]]:
     """The jobs that there are, their states, and those that need a closer look."""
     present = bytearray(top)
@@ -153,7 +155,7 @@ def _outcomes(
             if present[job]:
                 twice.append(job)
             present[job] = 1
-            if not (is_plain and task in plain_kinds):
+            if not (is_plain and task in plain_kinds) or job in watched:
                 outcomes = suspects.setdefault(job, (task, []))[1]
                 if state is not None:
                     outcomes.append((state, attempt))

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import msgspec
 import psycopg
 
-from .accounts import Accounts
 from .producers import arguments, transact
 from .statements import statement
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from .accounts import Accounts
     from .host import Host
     from .plan import Plan
     from .server import Server

@@ -30,6 +30,15 @@ UNSETTLED = 5.0
 RECOVERY = 8.0
 
 
+class Problem(NamedTuple):
+    """Something that must not be."""
+
+    #: What it is about, for the table.
+    kind: str
+    text: str
+    lines: Sequence[str] = ()
+
+
 class Failure(NamedTuple):
     """A row of wsup.failure."""
 
@@ -48,6 +57,8 @@ class Case(NamedTuple):
     outcomes: Sequence[tuple[str, int]]
     executions: Sequence[Execution]
     failures: Sequence[Failure]
+    #: Somebody has asked for it, or its parents have not ended well.
+    may_be_cancelled: bool = False
 
 
 class Verdict(NamedTuple):
@@ -64,6 +75,8 @@ class Judge:
         self._subworkers = {(f.host, f.pid) for f in faults if f.kind == SUBWORKER}
         self._delays = [f for f in faults if f.kind in (FAST, IMMEDIATE, PAUSE)]
         self._silences = [_silence(f, faults) for f in faults if f.kind == PAUSE]
+        #: Host and pid of the supervisors that others may have taken for dead while they lived.
+        self.silenced = {(s.host, s.pid) for s in self._silences if s}
         #: The processes that a job has ended from inside.
         self._crashed = set(crashed)
 
@@ -79,7 +92,7 @@ class Judge:
         for attempt in range(1, last + 1):
             ran = [e for e in executions if e.attempt == attempt]
             failed = [f for f in case.failures if f.attempt == attempt and not f.lost]
-            is_last_good = attempt == last and state == "succeeded"
+            is_last_good = attempt == last and state in ("succeeded", "cancelled")
             if len(failed) != (0 if is_last_good else 1):
                 problems.append(f"attempt {attempt} has {len(failed)} failures")
             for failure in failed:
@@ -195,6 +208,8 @@ def _wrong_end(case: Case, state: str, last: int) -> list[str]:
             problems.append(f"succeeded at attempt {last}, which it can't")
         elif not ended:
             problems.append(f"succeeded, but attempt {last} has not ended well")
+    elif state == "cancelled" and case.may_be_cancelled:
+        pass
     elif state != "failed" or last <= kind.retries:
         problems.append(f"{state} after attempt {last} of {kind.retries + 1}")
     return problems

@@ -32,6 +32,8 @@ KINDS = {
         Kind("fickle", good_from=3, raises=True),
         Kind("doomed", good_from=None, retries=2, raises=True),
         Kind("crash_once", good_from=2, crashes=True),
+        Kind("child"),
+        Kind("unique"),
         Kind("crash", good_from=None, retries=1, crashes=True),
     )
 }

@@ -27,6 +27,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     bulk: int = 2_000
     #: Other jobs a second, in transactions of up to ten.
     mixed: float = 40.0
+    #: Jobs a second that wait for others, that share keys, that are unique, and that are cancelled.
+    children: float = 8.0
+    keyed: float = 8.0
+    unique: float = 8.0
+    cancelled: float = 8.0
     #: Seconds between the end of a fault and the next one: from, to.
     pauses: tuple[float, float] = (0.3, 2.5)
     #: Seconds for which nothing may end, before jobs are given up as stuck.

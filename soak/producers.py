@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from . import app
-from .accounts import Accounts, Fate
+from .fates import Fate
 from .statements import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from .accounts import Accounts
     from .plan import Plan
+    from .requests import Request
     from .server import Server
 
     Connection = psycopg.Connection[tuple[Any, ...]]
@@ -56,9 +58,15 @@ def arguments(kind: str, chance: random.Random) -> dict[str, object]:
 
 
 def transact(
-    connection: Connection, accounts: Accounts, fill: Callable[[], list[int]], *, commit: bool
+    connection: Connection,
+    accounts: Accounts,
+    fill: Callable[[], list[int]],
+    *,
+    commit: bool,
+    requests: Sequence[Request] = (),
 ) -> None:
-    """One transaction, whose fate is noted. Raises psycopg.Error when the server goes away."""
+    """One transaction, whose fate is noted, and that of the requests that `fill` has put into the
+    list. Raises psycopg.Error when the server goes away."""
     jobs = fill()  # if this fails, no COMMIT was sent, and no id is known
     if not commit:
         accounts.note(jobs, Fate.ROLLED_BACK)
@@ -68,7 +76,9 @@ def transact(
         connection.commit()
     except psycopg.Error:
         accounts.note(jobs, Fate.UNKNOWN)
+        accounts.requests.note(requests, Fate.UNKNOWN)
         raise
+    accounts.requests.note(requests, Fate.COMMITTED)
     accounts.note(jobs, Fate.COMMITTED)
 
 
@@ -83,6 +93,8 @@ class Producer(threading.Thread, ABC):
         self._chance = random.Random(seed)
         self._stopping = threading.Event()
         self._began = 0.0
+        #: Of the transaction under way.
+        self._requests: list[Request] = []
         self.error: BaseException | None = None
 
     def run(self) -> None:
@@ -104,9 +116,12 @@ class Producer(threading.Thread, ABC):
             while not self._stopping.is_set():
                 if self._is_due(connection):
                     commit = self._chance.random() >= ROLLED_BACK
+                    self._requests.clear()
                     transact(
-                        connection, self._accounts, lambda: self._fill(connection), commit=commit
-                    )
+                        connection, self._accounts, lambda: self._fill(connection),
+                        commit=commit, requests=self._requests,
+                    )  # fmt: skip
+                    self._over(committed=commit)
                 else:
                     self._stopping.wait(LOOK_AGAIN)
 
@@ -116,7 +131,10 @@ class Producer(threading.Thread, ABC):
 
     @abstractmethod
     def _fill(self, connection: Connection) -> list[int]:
-        """Enqueue what the transaction carries; returns the jobs."""
+        """Enqueue what the transaction carries; returns the jobs that it has made."""
+
+    def _over(self, *, committed: bool) -> None:
+        """The transaction is over."""
 
 
 class Bulk(Producer):
@@ -137,18 +155,29 @@ class Bulk(Producer):
         return [job.id for job in app.noop.options(connection=connection).enqueue_many(items)]
 
 
-class Mixed(Producer):
-    """All the other kinds."""
+class Paced(Producer):
+    """So many a second: `_fill` counts them in `_made`."""
 
     _made = 0
 
+    @abstractmethod
+    def _rate(self) -> float:
+        """A second."""
+
     def _is_due(self, connection: Connection) -> bool:
         elapsed = time.monotonic() - self._began
-        if self._made < self._plan.mixed * elapsed:
+        if self._made < self._rate() * elapsed:
             return True
         # A wait before each transaction, also after an outage: no flood.
-        self._made = max(self._made, int(self._plan.mixed * elapsed))
+        self._made = max(self._made, int(self._rate() * elapsed))
         return False
+
+
+class Mixed(Paced):
+    """All the other kinds of plain jobs."""
+
+    def _rate(self) -> float:
+        return self._plan.mixed
 
     def _fill(self, connection: Connection) -> list[int]:
         kinds = self._chance.choices(

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bench import block
 
-from .accounts import Accounts
-from .faults import Fault
+from .promises import CANCEL, DEPENDENCY, KEY, UNIQUE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .audit import Findings, Problem
+    from .accounts import Accounts
+    from .audit import Findings
+    from .faults import Fault
+    from .judge import Problem
     from .plan import Plan
 
 #: Offenders that are shown, of each kind.
@@ -21,6 +23,7 @@ SHOWN = 5
 #: Kinds of problems that have a line in the table even when there are none.
 ALWAYS = (
     "lost", "doubled", "rolled back, but run", "unexplained", "wrong end", "orphan", "left behind",
+    DEPENDENCY, CANCEL, UNIQUE, KEY,
 )  # fmt: skip
 
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from bench import machine
 
 from .accounts import Accounts
-from .audit import Findings, Problem, audit
+from .audit import Findings, audit
 from .errors import SoakError
 from .faults import Injector
 from .host import Host, survivors
+from .judge import Problem
 from .producers import Bulk, Mixed
+from .relations import Cancels, Families, Keys, Uniques
 from .report import Run
 from .server import Server
 from .statements import statement
@@ -29,6 +31,11 @@ LOOK_AGAIN = 0.2
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (looked at, never written)
 #: What PostgreSQL calls its own segments; it removes them itself.
 OF_POSTGRESQL = "PostgreSQL."
+#: What left.sql counts.
+LEFT = (
+    "ready", "waiting", "claims", "jobs without an outcome", "children", "dependencies",
+    "loose ends", "cancel requests", "jobs in line for a key", "holders of a turn",
+)  # fmt: skip
 
 
 class Soak:
@@ -42,9 +49,10 @@ class Soak:
         self._server = Server(folder / "server")
         self._accounts = Accounts()
         self._hosts = [Host(n, self._server.dsn, folder, plan) for n in range(plan.hosts)]
+        kinds = (Bulk, Mixed, Families, Cancels, Keys, Uniques, Uniques)
         self._producers = [
-            kind(self._server, self._accounts, plan, f"{kind.__name__} {plan.seed}")
-            for kind in (Bulk, Mixed)
+            kind(self._server, self._accounts, plan, f"{kind.__name__} {n} {plan.seed}")
+            for n, kind in enumerate(kinds)
         ]
         self._injector = Injector(
             self._server, self._hosts, self._accounts, plan, folder / "faults.jsonl"
@@ -134,11 +142,15 @@ class Soak:
             left += [str(path) for path in sorted(host.run_dir.iterdir())]
         with self._server.connect() as connection:
             for name, words in (
-                ("left", ("ready", "waiting", "claims", "jobs without an outcome")),
+                ("left", LEFT),
                 ("registered", ("rows of supervisor", "rows of sleeper")),
             ):
                 row = connection.execute(statement(name)).fetchone() or ()
                 left += [f"{n} {word}" for n, word in zip(row, words, strict=True) if n]
+            for row in connection.execute(statement("loose_ends")):
+                left.append(
+                    f"loose end {row[0]} of {row[1]}: child, parent, writers, low, id {row[2:]}"
+                )
         return [Problem("left behind", what) for what in left]
 
 

@@ -52,6 +52,7 @@ class Reference:
                     self._promote(count, found)
                 case Pulled():
                     self._drop(found)
+                    self._follow(found)  # a pull that ends a parent may bring its child
                     self._pull(effect)
                 case Rescued():
                     self._rescue(effect, found)

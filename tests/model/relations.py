@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from effects import Enqueued, Purged, Replaced, Request
+from hosts import ENDINGS
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 from machine import Machine, host
@@ -10,6 +11,7 @@ from parents import ENDED
 from people import MOST_JOBS, UNWELL, often, which, writer
 from reference import QUEUES
 from sessions import Rows, Session, query
+from world import WRITERS
 from writing import child, unique
 
 #: So many more of those that are related.
@@ -103,10 +105,27 @@ class Relations(Machine):
         if session is None:
             return
         request = Request(QUEUES[priority], priority, 0, later)
+        self._send_unique(session, request, keys, on_conflict)
+        self._go_on(session, commit=commit)
+
+    @rule(key=st.sampled_from(["k", "l"]), on_conflict=st.sampled_from(["skip", "replace"]))
+    def race_for_key(self, key: str, on_conflict: str) -> None:
+        """All writers ask for the same key before the first of them has committed."""
+        if any(writer.open for writer in self.writers):
+            return
+        for writer in range(WRITERS):
+            if session := self._writer(writer, READ_COMMITTED, 1):
+                self._send_unique(session, Request("a", 0, 0, False), [key], on_conflict)
+                self.check()
+        for session in self.writers:
+            self._go_on(session, commit=True)
+
+    def _send_unique(
+        self, session: Session, request: Request, keys: list[str], on_conflict: str
+    ) -> None:
         session.send(
             unique(request, keys, on_conflict), lambda rows: self._is_unique(session, request, rows)
         )
-        self._go_on(session, commit=commit)
 
     def _is_unique(self, session: Session, request: Request, rows: Rows) -> None:
         own = {e.job for e in session.effects if isinstance(e, Enqueued | Replaced)}
@@ -137,6 +156,15 @@ class Relations(Machine):
             mind.heard(self.commit(mind.session))
         else:
             self.check()
+
+    @rule(which=which, how=st.sampled_from(ENDINGS))
+    def end_at_once(self, which: int, how: str) -> None:
+        """On all hosts jobs end, and none of the transactions has seen the others'."""
+        for mind in self.hosts:
+            if mind.held and mind.can("settle"):
+                mind.finish(which, 3, how)
+                mind.settle()
+                self.check()
 
     @rule(commit=often)
     def retry_all(self, commit: bool) -> None:

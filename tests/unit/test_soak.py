@@ -10,7 +10,8 @@ from rooted import import_from_root
 import_from_root("soak")
 
 from soak import ledger  # noqa: E402
-from soak.accounts import Accounts, Fate  # noqa: E402
+from soak.accounts import Accounts  # noqa: E402
+from soak.fates import Fate  # noqa: E402
 from soak.faults import BACKEND, PAUSE, SUBWORKER, SUPERVISOR, Fault  # noqa: E402
 from soak.judge import NEIGHBOUR, SILENCED, UNWRITTEN, Case, Failure, Judge  # noqa: E402
 from soak.kinds import KINDS  # noqa: E402

@@ -1,0 +1,1 @@
+SELECT job, state FROM wsup.cancel(%s)

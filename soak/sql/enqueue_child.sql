@@ -1,0 +1,1 @@
+SELECT wsup.enqueue(%s, %s::jsonb, after => %s, on_parent_failure => %s)
