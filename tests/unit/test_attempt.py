@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from wsup import App, Cancel, Retry, Snooze, current_job
-from wsup.subworkers import attempt as attempt_module
+from wsup.subworkers import result as result_module
 from wsup.subworkers import wire
 from wsup.subworkers.attempt import Attempts
 from wsup.subworkers.board import Board, board_bytes
@@ -89,7 +89,7 @@ def test_verdicts(attempts: Attempts) -> None:
 def test_a_result_too_large_for_the_database_is_told(
     attempts: Attempts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempt_module, "LARGEST_RESULT", 10)
+    monkeypatch.setattr(result_module, "LARGEST_RESULT", 10)
     assert isinstance(run(attempts, lambda: "x" * 8), wire.Succeeded)
     report = run(attempts, lambda: "x" * 9)
     assert isinstance(report, wire.Failed)
