@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from .notes import Note
 from .settlement import Entry
 
 #: A pulled job: claim, job, attempt, task, queue, args, options.
@@ -42,6 +43,10 @@ class Turn:
     refused: int = 0
     #: Jobs whose turn has come by what was settled.
     passed: int = 0
+    #: Entries of claims that somebody else had locked: to be sent again.
+    deferred: list[Entry] = field(default_factory=list)
+    #: Notes, likewise.
+    deferred_notes: list[Note] = field(default_factory=list)
     #: Seconds until the next waiting job is due; None: no job waits, or it was not asked.
     next_due: float | None = None
     #: Entries that the database would not store, each now settled as a failure.

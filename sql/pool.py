@@ -92,7 +92,7 @@ class Pool:
         """
         again = step.repeatable
         while True:
-            with self._connection() as connection:
+            with self.connection() as connection:
                 try:
                     return steps.perform(connection, step)
                 except psycopg.Error as error:
@@ -104,7 +104,7 @@ class Pool:
         """`perform`, without blocking the event loop."""
         again = step.repeatable
         while True:
-            async with self._aconnection() as connection:
+            async with self.aconnection() as connection:
                 try:
                     return await steps.aperform(connection, step)
                 except psycopg.Error as error:
@@ -121,7 +121,8 @@ class Pool:
         _clear(self._threads, self._loops)
 
     @contextmanager
-    def _connection(self) -> Iterator[psycopg.Connection[Any]]:
+    def connection(self) -> Iterator[psycopg.Connection[Any]]:
+        """A connection in autocommit, for as long as the block takes. Raises DatabaseError."""
         shelf = self._threads
         with shelf.turns:
             era = shelf.era
@@ -132,7 +133,8 @@ class Pool:
                 shelf.put(connection, era)
 
     @asynccontextmanager
-    async def _aconnection(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    async def aconnection(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        """`connection` for asyncio."""
         shelf = self._loop_shelf()
         async with shelf.turns:
             era = shelf.era

@@ -5,6 +5,7 @@
 --   wsup_status    sees where jobs stand, and when, how long, which task: no arguments, no results
 --   wsup_read      sees everything
 --   wsup_cancel    cancels jobs by their numbers: job.cancel(), wsup.cancel()
+--   wsup_finish    lets tasks end their own jobs: current_job().transaction()
 --
 -- Run it as the owner of the schema wsup, who may create roles: `wsup roles | psql …`. And again
 -- after each `wsup migrate`; that changes nothing but what is new. Then, for a program of yours:
@@ -21,7 +22,8 @@ DO $$
 DECLARE
     wanted text;
 BEGIN
-    FOREACH wanted IN ARRAY '{wsup_enqueue,wsup_run,wsup_status,wsup_read,wsup_cancel}'::text[] LOOP
+    FOREACH wanted IN ARRAY
+        '{wsup_enqueue,wsup_run,wsup_status,wsup_read,wsup_cancel,wsup_finish}'::text[] LOOP
         IF to_regrole(wanted) IS NULL THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
         END IF;
@@ -31,7 +33,8 @@ $$;
 
 -- PostgreSQL lets everybody call functions. Those that run as their caller do nothing for who has no
 -- rights to their tables; these are rights enough for what each role is to do.
-GRANT USAGE ON SCHEMA wsup TO wsup_enqueue, wsup_run, wsup_status, wsup_read, wsup_cancel;
+GRANT USAGE ON SCHEMA wsup
+   TO wsup_enqueue, wsup_run, wsup_status, wsup_read, wsup_cancel, wsup_finish;
 -- Every command looks first whether the database is migrated.
 GRANT SELECT ON wsup.migration TO wsup_enqueue, wsup_run, wsup_status, wsup_read, wsup_cancel;
 
@@ -63,7 +66,7 @@ GRANT EXECUTE ON FUNCTION wsup.tick TO wsup_run;
 GRANT SELECT ON wsup.paused_queue TO wsup_run;
 -- It can't remove a job, but have those removed that have ended.
 GRANT EXECUTE ON FUNCTION wsup.prune TO wsup_run;
-GRANT SELECT (job, state), INSERT ON wsup.outcome TO wsup_run;
+GRANT SELECT (job, state, supervisor, attempt), INSERT ON wsup.outcome TO wsup_run;
 -- Jobs that wait for others: it tells them of each end, and hands them what their parents gave.
 GRANT SELECT, INSERT, UPDATE, DELETE ON wsup.child, wsup.dependency, wsup.loose_end TO wsup_run;
 GRANT USAGE ON SEQUENCE wsup.loose_end_id TO wsup_run;
@@ -98,6 +101,10 @@ GRANT SELECT (app, name, task, queue, cron, timezone, every, catch_up, paused, n
 -- cancel: the function writes as its owner. It tells of each job whether it was cancelled, or where
 -- it stands; to see which jobs there are (`wsup jobs cancel --queue`) takes wsup_status, too.
 GRANT EXECUTE ON FUNCTION wsup.cancel(bigint[], boolean, text) TO wsup_cancel;
+
+-- finish: for the role with which tasks connect. The function writes as its owner, and ends jobs that
+-- run, as succeeded; which job is whose, it can't know. Who runs supervisors may do that anyway.
+GRANT EXECUTE ON FUNCTION wsup.finish(bigint, bigint, integer, real, text) TO wsup_finish, wsup_run;
 
 -- read: job.result(), job.progress(), job.logs(), `wsup jobs show`, `wsup jobs logs`.
 GRANT SELECT ON ALL TABLES IN SCHEMA wsup TO wsup_read;

@@ -6,6 +6,7 @@ direct (`listener.py`).
 
 import logging
 from collections.abc import Sequence
+from typing import TypeVar
 
 import psycopg
 from psycopg.rows import tuple_row
@@ -38,6 +39,8 @@ _DATA_ERRORS = ("22", "23", "42", "54")
 _PASSING_ERRORS = ("40001", "40P01")
 #: How often a turn is tried again at once after such an error.
 RETRIES = 5
+
+E = TypeVar("E", Entry, Note)
 
 
 class PostgresSource:
@@ -86,8 +89,11 @@ class PostgresSource:
         except psycopg.Error as error:
             if not self._is_data_error(error) or not (entries or notes):
                 raise lost(error) from error
-        await self._take_apart(notes)
-        turn = await self._bisect(entries)
+        locked = await self._take_apart(notes)
+        claims = {note.claim for note in locked}
+        turn = await self._bisect([entry for entry in entries if entry.claim not in claims])
+        turn.deferred += [entry for entry in entries if entry.claim in claims]
+        turn.deferred_notes = locked
         rest = await self.turn([], pull, promote=promote)
         turn.rows, turn.next_due = rest.rows, rest.next_due
         return turn
@@ -112,12 +118,13 @@ class PostgresSource:
     async def _attempt(
         self, entries: Sequence[Entry], pull: Pull | None, promote: int, notes: Sequence[Note]
     ) -> Turn:
-        settled = promoted = pulled = None
+        noted = settled = promoted = pulled = None
         async with self._session.statement() as connection:
             async with connection.pipeline():
                 await connection.execute(statement("begin"))
                 if notes:  # first: of a job that is settled, nothing more is accepted
-                    await connection.execute(
+                    noted = connection.cursor(row_factory=tuple_row)
+                    await noted.execute(
                         statement("take_notes"), note_columns(self.supervisor, notes)
                     )
                 if entries:
@@ -133,8 +140,11 @@ class PostgresSource:
             if done.statusmessage != "COMMIT":
                 raise SourceLost(f"COMMIT was answered by {done.statusmessage}")
             turn = Turn()
+            if noted is not None and (answer := await noted.fetchone()):
+                turn.deferred_notes = _of_claims(notes, answer[0])
             if settled is not None and (answer := await settled.fetchone()):
-                turn.refused, turn.passed = answer
+                turn.refused, turn.passed, locked = answer
+                turn.deferred = _of_claims(entries, locked)
             if promoted is not None and (answer := await promoted.fetchone()):
                 turn.next_due = answer[1]
             if pulled is not None:
@@ -156,15 +166,18 @@ class PostgresSource:
     def _pull_parameters(self, pull: Pull) -> list[object]:
         return [self.supervisor, subscribed(pull.queues), pull.most, pull.wake]
 
-    async def _take_apart(self, notes: Sequence[Note]) -> None:
-        """Store the notes of a refused batch one by one, without those that can't be."""
+    async def _take_apart(self, notes: Sequence[Note]) -> list[Note]:
+        """Store the notes of a refused batch one by one, without those that can't be. Returns those
+        of locked claims."""
+        locked: list[Note] = []
         for note in notes:
             try:
-                await self._persist([], None, notes=[note])
+                locked += (await self._persist([], None, notes=[note])).deferred_notes
             except psycopg.Error as error:
                 if not self._is_data_error(error):
                     raise lost(error) from error
                 log.error("job %d: what it has noted can't be stored: %s", note.job, error)
+        return locked
 
     async def _bisect(self, entries: Sequence[Entry]) -> Turn:
         """Settle a refused batch in halves, down to the entries that can't be stored."""
@@ -184,6 +197,7 @@ class PostgresSource:
                     part = await self._bisect(half)
             turn.refused += part.refused
             turn.passed += part.passed
+            turn.deferred += part.deferred
             turn.culprits += part.culprits
         return turn
 
@@ -278,3 +292,8 @@ class PostgresSource:
 
     async def sweep(self, lane: int, most: int) -> bool:
         return bool((await self._session.row("sweep", [lane, most]))[0])
+
+
+def _of_claims(said: Sequence[E], claims: Sequence[int] | None) -> list[E]:
+    """Those of these claims."""
+    return [one for one in said if one.claim in claims] if claims else []

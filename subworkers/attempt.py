@@ -5,59 +5,66 @@ import contextvars
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from . import wire
 from .board import SYNC_PLACE, Board
-from .context import CURRENT, LONGEST_WAIT, CancelRequested, CurrentJob
-from .contract import RunnableApp, RunnableTask
+from .call import CurrentCall
+from .context import CURRENT, CancelRequested, CurrentJob
+from .contract import Finisher, RunnableApp, RunnableTask
+from .ending import Ending, Stage
+from .job_options import JobOptions, job_options
 from .limits import NO_LIMITS, Limits, limits
 from .output import Output
+from .result import encode_result
+from .timeout import TimedOut, allowed, ended_at, within
 from .trust import end_fork
 from .verdict import cancelled, judge
-
-#: Bytes of the largest result; a larger one would cost the supervisor and the database too much
-#: memory at once, and PostgreSQL takes nothing above 1 GiB.
-LARGEST_RESULT = 256 << 20
 
 #: Seconds after which the alarm of a time-out goes off again, should it come at a bad moment.
 ALARM_REPEAT = 0.1
 
-
 #: A claim, and a job pulled with it.
 Pair: TypeAlias = tuple[int, int]
+A = TypeVar("A")
 
 
-class TimedOut(Exception):
-    """The attempt took longer than its time-out."""
+class Awaited(Protocol):
+    """An async call that runs."""
+
+    def cancel(self, message: str) -> object: ...
 
 
 class Attempts:
     """Runs attempts in this process, and shows on the board which ones are running."""
 
     def __init__(self, app: RunnableApp, board: Board, index: int) -> None:
-        self._tasks = app.tasks
-        self._board = board
+        self.tasks = app.tasks
+        self._finisher = app.finisher
+        self.board = board
         self._index = index
         #: True only while a sync task's own code runs in the main thread, and may be interrupted.
         self.in_task = False
         self._pid = os.getpid()
         #: What is said of the sync task that runs when its time is over.
-        self._late = ""
+        self.late = ""
         #: The claim and job that the main thread runs.
         self.current: Pair | None = None
+        #: The claims and jobs that it runs in one call.
+        self.together: frozenset[Pair] = frozenset()
         #: What is to be cancelled as soon as may be, and what was: it is told once a request.
         self.asked: set[Pair] = set()
-        self._struck: set[Pair] = set()
-        self._awaited: dict[Pair, asyncio.Task[Any]] = {}
+        self.struck: set[Pair] = set()
+        self.awaited: dict[Pair, Awaited] = {}
         #: Somebody wanted attention while no sync task ran. The next one gives it, at its start, by
         #: `attend`: what is wanted may be about that very one.
         self.missed = False
         self.attend: Callable[[], None] = self.strike
         #: The job of the main thread; it may have ended.
-        self.running: CurrentJob | None = None
+        self.running: CurrentJob | CurrentCall | None = None
         #: Takes what C code has written for that job, where it is captured.
         self.output: Output | None = None
         self.hear_alarms()
@@ -66,7 +73,7 @@ class Attempts:
         signal.signal(signal.SIGALRM, self._interrupt)
 
     def is_async(self, job: wire.Job) -> bool:
-        task = self._tasks.get(job.task)
+        task = self.tasks.get(job.task)
         return task is not None and task.is_async
 
     # cancelling -----------------------------------------------------------------------------------
@@ -77,25 +84,28 @@ class Attempts:
             self.missed = True
         elif self.current in self.asked:
             self.asked.discard(self.current)
-            self._struck.add(self.current)
+            self.struck.add(self.current)
+            raise CancelRequested(wire.BY_REQUEST)
+        elif self.together and self.together <= self.asked:
+            self.asked -= self.together
+            self.struck |= self.together
             raise CancelRequested(wire.BY_REQUEST)
 
     def strike_async(self, pair: Pair) -> bool:
         """Cancel an async task. False if that job isn't awaited now. For the loop's thread."""
-        if (task := self._awaited.get(pair)) is None:
+        if (task := self.awaited.get(pair)) is None:
             return False
-        self._struck.add(pair)
+        self.struck.add(pair)
         task.cancel(wire.BY_REQUEST)
         return True
 
     def _is_cancelled(self, job: wire.Job) -> bool:
         pair = job.claim, job.id
-        return pair in self.asked or pair in self._struck
+        return pair in self.asked or pair in self.struck
 
-    def _forget(self, job: wire.Job) -> None:
-        if self.asked or self._struck:
-            self.asked.discard((job.claim, job.id))
-            self._struck.discard((job.claim, job.id))
+    def forget(self, over: Iterable[Pair]) -> None:
+        self.asked.difference_update(over)
+        self.struck.difference_update(over)
 
     # sync -----------------------------------------------------------------------------------------
 
@@ -104,95 +114,99 @@ class Attempts:
         self.current = job.claim, job.id
         report = self._run_sync(job)
         self.current = None
-        self._forget(job)
+        if self.asked or self.struck:
+            self.forget([(job.claim, job.id)])
         return report
 
     def _run_sync(self, job: wire.Job) -> wire.Report:
-        task = self._tasks.get(job.task)
+        task = self.tasks.get(job.task)
         if task is None:
             return wire.Unknown(job.claim, job.id, job.attempt, job.task)
-        started, options, bounds = time.monotonic(), wire.job_options(None), NO_LIMITS
+        started, options, bounds = time.monotonic(), job_options(None), NO_LIMITS
+        current: CurrentJob | None = None
         try:
             if job.options:
-                options = wire.job_options(job.options)
+                options = job_options(job.options)
                 bounds = limits(options, task)
-            timeout, self._late = self._time(job, options, task, bounds)
-            started = self._board.start(SYNC_PLACE, job.id, job.attempt, timeout)
-            current = self._current(job, options, timeout and started + timeout, SYNC_PLACE)
+            timeout, self.late = allowed(job, options, task, bounds, self.board)
+            started = self.board.start(SYNC_PLACE, job.id, job.attempt, timeout)
+            due = timeout and started + timeout
+            current = self.make_current(job, options, due, SYNC_PLACE, self._end)
             # A context of its own: what a job sets in context variables ends with it.
             result = contextvars.copy_context().run(
-                self._call_sync, task, job.args, current, timeout
+                self.call_sync, task.call, job.args, current, timeout
             )
-            encoded = _encoded(task, result)
+            self.own_process(None)
+            if current.ending and current.ending.over:
+                return current.ending.report(result, time.monotonic() - started)
+            encoded = encode_result(task, result)
         except BaseException as error:
-            self._own_process(error)
             seconds = time.monotonic() - started
-            if self._is_cancelled(job):
-                return cancelled(job, error, seconds)
-            now = self._time_of(error, bounds)
-            return judge(job, task, options, error, seconds, bounds, now)
-        self._own_process(None)
+            return self.raised(job, task, options, bounds, current, error, seconds)
         return wire.Succeeded(job.claim, job.id, job.attempt, time.monotonic() - started, encoded)
 
-    def _time(
-        self, job: wire.Job, options: wire.JobOptions, task: RunnableTask, bounds: Limits
-    ) -> tuple[float | None, str]:
-        """Seconds that the attempt may take, and what is said when they are over. Raises Expired,
-        DeadlinePassed if they are over by now."""
-        timeout = options.timeout or task.timeout
-        if bounds is not NO_LIMITS:
-            left = bounds.seconds_left(job.attempt, self._board.server_time())
-            if left is not None and (timeout is None or left < timeout):
-                return min(left, LONGEST_WAIT), bounds.reached
-        return timeout and min(timeout, LONGEST_WAIT), "the time-out was reached"
-
-    def _time_of(self, error: BaseException, bounds: Limits) -> float | None:
-        """When an attempt has ended, by the server's clock. One that its deadline has ended did so
-        at that, whatever the clock says by now: it is corrected at each beat."""
-        if type(error) is TimedOut and error.args == (bounds.reached,):  # a class may lie
-            return bounds.deadline
-        return self._board.server_time()
-
-    def _current(
-        self, job: wire.Job, options: wire.JobOptions, deadline: float | None, place: int
+    def make_current(
+        self,
+        job: wire.Job,
+        options: JobOptions,
+        deadline: float | None,
+        place: int | None,
+        end: Callable[..., Any],
     ) -> CurrentJob:
         return CurrentJob(
             job.id, job.task, job.queue, job.attempt, deadline, self._index, options.scheduled_for,
-            options.parents,
-            job.claim, place, options.checkpoint,
+            options.parents, job.claim, place, options.checkpoint, end,
         )  # fmt: skip
 
-    def _own_process(self, error: BaseException | None) -> None:
+    def raised(
+        self,
+        job: wire.Job,
+        task: RunnableTask,
+        options: JobOptions,
+        bounds: Limits,
+        current: CurrentJob | None,
+        error: BaseException,
+        seconds: float,
+    ) -> wire.Report:
+        """What becomes of a job whose task has raised `error`."""
+        self.own_process(error)
+        ending = current.ending if current else None
+        if ending and ending.over:
+            return ending.report(error, seconds)
+        if self._is_cancelled(job):
+            return cancelled(job, error, seconds)
+        now = ended_at(error, bounds, self.board)
+        report = judge(job, task, options, error, seconds, bounds, now)
+        if isinstance(report, wire.Failed) and ending and ending.stage is Stage.IN_DOUBT:
+            report.in_doubt = True
+        return report
+
+    def own_process(self, error: BaseException | None) -> None:
         """A task may fork, and the child come back here: it is no subworker, and must end."""
         if os.getpid() != self._pid:
             end_fork(error)
 
-    def _call_sync(
-        self, task: RunnableTask, args: str, current: CurrentJob, timeout: float | None
+    def call_sync(
+        self,
+        call: Callable[[A], Any],
+        args: A,
+        current: CurrentJob | CurrentCall,
+        timeout: float | None,
     ) -> Any:
+        """Call a sync task's function, and interrupt it when its time is over."""
         CURRENT.set(current)
         self.running = current
-        if timeout is None:
-            self.in_task = True
-            try:
-                if self.missed:
-                    self._catch_up()
-                return task.call(args)
-            finally:
-                self.in_task = False
-                if self.output is not None:
-                    self.output.collect(current)
-                if current.notes is not None:
-                    current.notes.close()
-        signal.setitimer(signal.ITIMER_REAL, timeout, ALARM_REPEAT)
+        if timeout is not None:
+            signal.setitimer(signal.ITIMER_REAL, timeout, ALARM_REPEAT)
         self.in_task = True
         try:
             if self.missed:
                 self._catch_up()
-            return task.call(args)
+            return call(args)
         finally:
             self.in_task = False
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            if timeout is not None:
+                signal.setitimer(signal.ITIMER_REAL, 0)
             if self.output is not None:
                 self.output.collect(current)
             if current.notes is not None:
@@ -216,42 +230,55 @@ class Attempts:
     def _interrupt(self, _signum: int, _frame: object) -> None:
         # The alarm may go off just after the task has returned: then it has made it in time.
         if self.in_task:
-            raise TimedOut(self._late)
+            raise TimedOut(self.late)
+
+    # ended by its task ----------------------------------------------------------------------------
+
+    def _end(self, current: CurrentJob) -> tuple[Ending, Finisher]:
+        """Its task begins a transaction that ends it. Raises RuntimeError if one has done so."""
+        if current.ending and current.ending.over:
+            raise RuntimeError(f"job {current.id} is over: its transaction was committed")
+        place, started = self.board.find(current.id)
+        encode = partial(encode_result, self.tasks[current.task])
+        undisturbed = self.undisturbed if place == SYNC_PLACE else nullcontext
+        doubt = partial(self.board.doubt, place)
+        ending = Ending(current.claim, current.id, self._index, started, encode, undisturbed, doubt)
+        return ending, self._finisher
 
     # async ----------------------------------------------------------------------------------------
 
     async def run_async(self, job: wire.Job, place: int) -> wire.Report:
         """Run a job of an async task in the running loop, shown at `place` of the board."""
         report = await self._run_async(job, place)
-        self._forget(job)
+        if self.asked or self.struck:
+            self.forget([(job.claim, job.id)])
         return report
 
     async def _run_async(self, job: wire.Job, place: int) -> wire.Report:
-        task = self._tasks[job.task]
-        started, options, bounds = time.monotonic(), wire.job_options(None), NO_LIMITS
+        task = self.tasks[job.task]
+        started, options, bounds = time.monotonic(), job_options(None), NO_LIMITS
+        current: CurrentJob | None = None
         try:
             if job.options:
-                options = wire.job_options(job.options)
+                options = job_options(job.options)
                 bounds = limits(options, task)
-            timeout, late = self._time(job, options, task, bounds)
-            started = self._board.start(place, job.id, job.attempt, timeout)
-            end = timeout and started + timeout
-            current = self._current(job, options, end, place)
+            timeout, late = allowed(job, options, task, bounds, self.board)
+            started = self.board.start(place, job.id, job.attempt, timeout)
+            due = timeout and started + timeout
+            current = self.make_current(job, options, due, place, self._end)
             CURRENT.set(current)
             try:
                 result = await self._call_async(task, job, timeout, late)
             finally:
                 if current.notes is not None:
                     current.notes.close()
-            encoded = _encoded(task, result)
+            self.own_process(None)
+            if current.ending and current.ending.over:
+                return current.ending.report(result, time.monotonic() - started)
+            encoded = encode_result(task, result)
         except BaseException as error:
-            self._own_process(error)
             seconds = time.monotonic() - started
-            if self._is_cancelled(job):
-                return cancelled(job, error, seconds)
-            now = self._time_of(error, bounds)
-            return judge(job, task, options, error, seconds, bounds, now)
-        self._own_process(None)
+            return self.raised(job, task, options, bounds, current, error, seconds)
         return wire.Succeeded(job.claim, job.id, job.attempt, time.monotonic() - started, encoded)
 
     async def _call_async(
@@ -265,28 +292,8 @@ class Attempts:
         if pair in self.asked:
             raise CancelRequested(wire.BY_REQUEST)
         if current := asyncio.current_task():
-            self._awaited[pair] = current
-        limit = asyncio.timeout(timeout)
+            self.awaited[pair] = current
         try:
-            async with limit:
-                return await task.call(job.args)
-        except TimeoutError as error:
-            if limit.expired():
-                raise TimedOut(late) from error
-            raise
+            return await within(task.call, job.args, timeout, late)
         finally:
-            self._awaited.pop(pair, None)
-
-
-class ResultTooLarge(Exception):
-    """The result is larger than can be stored."""
-
-
-def _encoded(task: RunnableTask, result: Any) -> bytes | None:
-    encoded = task.encode(result)
-    if encoded is not None and len(encoded) > LARGEST_RESULT:
-        raise ResultTooLarge(
-            f"the result takes {len(encoded):,} bytes of JSON, the limit is {LARGEST_RESULT:,}; "
-            "store it elsewhere and return its key"
-        )
-    return encoded
+            self.awaited.pop(pair, None)

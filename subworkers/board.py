@@ -8,14 +8,16 @@ server's clock says, for jobs that have a time until which they may start or go 
 import time
 from typing import NamedTuple
 
-#: 8-byte words of a place: job (0: free), attempt, started, deadline (0: none), times in ns on
-#: CLOCK_MONOTONIC; how many notes were ever left there (see `slate.py`). A cache line. Of the first
-#: place, two more: how many bytes of each output file were taken (see `output.py`).
+#: 8-byte words of a place: job (0: free), attempt and doubt, started, deadline (0: none), times in
+#: ns on CLOCK_MONOTONIC; how many notes were ever left there (see `slate.py`). A cache line. Of the
+#: first place, two more: how many bytes of each output file were taken (see `output.py`).
 PLACE_WORDS = 8
 #: At the end: by how much the server's clock is ahead of ours in ns (0: unknown), and nothing.
 CLOCK_WORDS = PLACE_WORDS
 #: The place of the one sync job; async jobs have the places after it.
 SYNC_PLACE = 0
+#: Beside the attempt: the job may be over, by a commit of its task's own.
+_DOUBT = 1 << 32
 
 
 class Running(NamedTuple):
@@ -28,6 +30,8 @@ class Running(NamedTuple):
     #: Where, and how many notes were ever left there.
     place: int
     notes: int
+    #: It may be over already, by a commit of its task's own: only the database knows.
+    in_doubt: bool = False
 
 
 def board_bytes(places: int) -> int:
@@ -69,6 +73,17 @@ class Board:
         """Say that an output file was taken up to there."""
         self._words[5 + file] = end
 
+    def find(self, job: int) -> tuple[int, float]:
+        """The place of a job that runs, and since when it does, on `time.monotonic()`."""
+        places = range(0, self._clock, PLACE_WORDS)
+        at = next(at for at in places if self._words[at] == job)
+        return at // PLACE_WORDS, self._words[at + 2] / 1e9
+
+    def doubt(self, place: int, in_doubt: bool) -> None:
+        """Say that the job may be over before its result is told, or no longer so."""
+        attempt = self._words[place * PLACE_WORDS + 1] & (_DOUBT - 1)
+        self._words[place * PLACE_WORDS + 1] = attempt | (_DOUBT if in_doubt else 0)
+
     def clear(self, place: int) -> None:
         """Say that the job is over; only after its result lies in the ring."""
         self._words[place * PLACE_WORDS] = 0
@@ -81,13 +96,15 @@ class Board:
             job = words[at]
             if job:
                 deadline = words[at + 3]
+                attempt = words[at + 1]
                 running = Running(
                     job,
-                    words[at + 1],
+                    attempt & (_DOUBT - 1),
                     words[at + 2] / 1e9,
                     deadline / 1e9 if deadline else None,
                     at // PLACE_WORDS,
                     words[at + 4],
+                    attempt >= _DOUBT,
                 )
                 if words[at] == job:
                     found.append(running)

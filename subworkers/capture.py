@@ -12,10 +12,13 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import IO, Any, TextIO
+from typing import IO, Any, TextIO, TypeAlias
 
+from .call import CurrentCall
 from .context import CURRENT, CurrentJob
 from .lines import Lines
+
+Current: TypeAlias = CurrentJob | CurrentCall
 
 
 class Capture:
@@ -25,7 +28,7 @@ class Capture:
         self,
         levels: Mapping[str, int],
         most: int,
-        alone: Callable[[], CurrentJob | None] = lambda: None,
+        alone: Callable[[], Current | None] = lambda: None,
     ) -> None:
         #: By name, the tasks whose jobs are captured: from which level on, of records.
         self._levels = levels
@@ -34,12 +37,12 @@ class Capture:
         #: The one job that runs, where there are not several at once.
         self._alone = alone
         #: Takes in first what C code has written, where that is captured, too.
-        self.before: Callable[[CurrentJob], None] | None = None
+        self.before: Callable[[Current], None] | None = None
         self._main = threading.get_ident()
         #: False in a process that a task has forked.
         self.is_ours = True
 
-    def job(self) -> CurrentJob | None:
+    def job(self) -> Current | None:
         """The job that the calling thread works for, if it is to be captured."""
         if not self.is_ours:
             return None
@@ -48,16 +51,17 @@ class Capture:
             job = self._alone()
         return job if job is not None and job.task in self._levels else None
 
-    def level(self, job: CurrentJob) -> int:
+    def level(self, job: Current) -> int:
         return self._levels[job.task]
 
-    def lines(self, job: CurrentJob) -> Lines | None:
+    def lines(self, job: Current) -> Lines | None:
         """Where its lines go; None once it has ended."""
         if self.before is not None and threading.get_ident() == self._main:
             self.before(job)
         notes = job.notes or job.begin_notes()
         if notes.lines is None:
-            notes.lines = Lines(notes, self._most)
+            most = job.share(self._most) if isinstance(job, CurrentCall) else self._most
+            notes.lines = Lines(notes, most)
         return notes.lines if notes.is_open else None
 
     def write(self, stream: str, text: str) -> None:
@@ -66,7 +70,7 @@ class Capture:
         if job is not None and (lines := self.lines(job)) is not None:
             lines.write(stream, text, threading.get_ident())
 
-    def write_of(self, job: CurrentJob, stream: str, text: str) -> None:
+    def write_of(self, job: Current, stream: str, text: str) -> None:
         """C code, or another process, has written to a stream of this job's."""
         if job.task in self._levels and (lines := self.lines(job)) is not None:
             lines.write(stream, text, 0)

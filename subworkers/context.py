@@ -2,16 +2,31 @@
 
 import threading
 import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 import msgspec
 
+from .call import CurrentCall
+from .ending import Ending, Stage
 from .notes import Notes, decode_checkpoint, encode_checkpoint
 from .parents import ParentJob, read_parents
 
+if TYPE_CHECKING:  # the types of what users bring along; nothing is done with it here
+    from psycopg import AsyncConnection, Connection
+    from psycopg.rows import TupleRow
+
+    from .contract import Finisher
+
 T = TypeVar("T")
+C = TypeVar("C", bound="Connection[Any]")
+A = TypeVar("A", bound="AsyncConnection[Any]")
+C_co = TypeVar("C_co", bound="Connection[Any]", covariant=True)
+A_co = TypeVar("A_co", bound="AsyncConnection[Any]", covariant=True)
+
 #: Several threads of a job may be the first to note something.
 _BEGINNING = threading.RLock()
 
@@ -19,16 +34,30 @@ _BEGINNING = threading.RLock()
 LONGEST_WAIT = 100 * 366 * 86400.0
 
 
+class Lender(Protocol[C_co]):
+    """A pool of connections, such as psycopg_pool.ConnectionPool."""
+
+    def connection(self) -> AbstractContextManager[C_co]: ...
+
+
+class AsyncLender(Protocol[A_co]):
+    """A pool of connections, such as psycopg_pool.AsyncConnectionPool."""
+
+    def connection(self) -> AbstractAsyncContextManager[A_co]: ...
+
+
 class CurrentJob:
     """The job that is being run: `current_job()` inside a task."""
 
     __slots__ = (
-        "_claim",
+        "_end",
         "_kept",
         "_parents",
         "_place",
         "attempt",
+        "claim",
         "deadline",
+        "ending",
         "id",
         "notes",
         "queue",
@@ -45,11 +74,12 @@ class CurrentJob:
         attempt: int,
         deadline: float | None,
         subworker: int,
-        scheduled_for: datetime | None = None,
-        parents: bytes | msgspec.Raw = b"",
-        claim: int = 0,
-        place: int = 0,
-        kept: str | None = None,
+        scheduled_for: datetime | None,
+        parents: bytes | msgspec.Raw,
+        claim: int,
+        place: int | None,
+        kept: str | None,
+        end: "Callable[[CurrentJob], tuple[Ending, Finisher]]",
     ) -> None:
         self.id = id
         self.task = task
@@ -64,17 +94,63 @@ class CurrentJob:
         #: job that no schedule has asked for.
         self.scheduled_for = scheduled_for
         self._parents = parents
-        self._claim = claim
+        #: With which it was pulled.
+        self.claim = claim
+        #: Of the board; None in a call for several jobs, which share one.
         self._place = place
         #: The checkpoint of an earlier attempt, as JSON.
         self._kept: str | bytes | None = kept
         #: What this attempt has said of itself: the subworker's own. None as long as it is nothing.
         self.notes: Notes | None = None
+        #: By a transaction of the task's own, if it has begun one.
+        self.ending: Ending | None = None
+        self._end = end
 
     @property
     def parents(self) -> "list[ParentJob]":
         """The jobs that this one has waited for, in the order in which they were named."""
         return read_parents(self._parents) if bytes(self._parents) else []
+
+    @overload
+    def transaction(self) -> "AbstractContextManager[Connection[TupleRow]]": ...
+    @overload
+    def transaction(self, connection: C) -> AbstractContextManager[C]: ...
+    @overload
+    def transaction(self, connection: Lender[C]) -> AbstractContextManager[C]: ...
+    def transaction(self, connection: Any = None) -> AbstractContextManager[Any]:
+        """A transaction whose commit also ends this job: `with job.transaction() as conn:`.
+
+        What is written through `conn` is committed together with the job's success when the block
+        ends, or, if it raises, not at all; so it happens exactly once, whatever dies when. Without
+        `connection` it is one of the app's own; else a psycopg connection to the same database that
+        is in no transaction, or a pool of such. The job's result is what `set_result` was given.
+
+        The commit raises JobLost if the job was meanwhile given to others, or settled, and
+        ConnectionLost if the database has not answered: it may be done, or not, and if not, the job
+        is tried again. Both should end the task. Raises TaskError for a connection that won't do.
+        """
+        self.ending, finisher = self._end(self)
+        return finisher.begin(self.ending, connection)
+
+    @overload
+    def atransaction(self) -> "AbstractAsyncContextManager[AsyncConnection[TupleRow]]": ...
+    @overload
+    def atransaction(self, connection: A) -> AbstractAsyncContextManager[A]: ...
+    @overload
+    def atransaction(self, connection: AsyncLender[A]) -> AbstractAsyncContextManager[A]: ...
+    def atransaction(self, connection: Any = None) -> AbstractAsyncContextManager[Any]:
+        """`transaction` for asyncio: `async with job.atransaction() as conn:`."""
+        self.ending, finisher = self._end(self)
+        return finisher.abegin(self.ending, connection)
+
+    def set_result(self, result: object) -> None:
+        """What the job's result is to be, once its `transaction` is committed.
+
+        Raises LookupError outside such a transaction: there, a task returns its result.
+        """
+        if self.ending is None or self.ending.stage is not Stage.OPEN:
+            raise LookupError("set_result() is for inside of current_job().transaction()")
+        self.ending.result = result
 
     def seconds_left(self) -> float | None:
         """Seconds until the time-out of this attempt, or None if it has none."""
@@ -122,19 +198,35 @@ class CurrentJob:
         """The first note of this attempt is to be made."""
         with _BEGINNING:
             if self.notes is None:
-                self.notes = Notes(self, self._claim, self._place)
+                self.notes = Notes(self, self.claim, self._place)
             return self.notes
 
 
-CURRENT: ContextVar[CurrentJob] = ContextVar("wsup_current_job")
+CURRENT: ContextVar[CurrentJob | CurrentCall] = ContextVar("wsup_current_job")
 
 
 def current_job() -> CurrentJob:
-    """The job that the calling task runs for. Raises LookupError outside a task."""
+    """The job that the calling task runs for. Raises LookupError outside a task, and in a batch
+    task, which runs for several."""
     try:
-        return CURRENT.get()
+        current = CURRENT.get()
     except LookupError:
         raise LookupError("current_job() is known only inside a running task") from None
+    if isinstance(current, CurrentCall):
+        raise LookupError("this task runs for several jobs: see current_batch()")
+    return current
+
+
+def current_batch() -> list[CurrentJob]:
+    """The jobs that the calling batch task runs for, in the order of its arguments.
+
+    Raises LookupError outside a task.
+    """
+    try:
+        current = CURRENT.get()
+    except LookupError:
+        raise LookupError("current_batch() is known only inside a running task") from None
+    return list(current.jobs) if isinstance(current, CurrentCall) else [current]
 
 
 def wait_seconds(value: float | timedelta, name: str) -> float:

@@ -1,8 +1,10 @@
 """What the subworkers need of the user's app: the shape that `wsup.App` and its tasks have."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Protocol
 
+from .ending import Ending
 from .wire import ScheduleInfo
 
 
@@ -35,6 +37,20 @@ class RunnableTask(Protocol):
     def capture_level(self) -> int | None:
         """From which level on its log records are captured, with what it prints; None: nothing."""
 
+    @property
+    def batch(self) -> int:
+        """How many jobs one call takes at most; 0 for a task of one job a call."""
+
+    @property
+    def batch_wait(self) -> float:
+        """Seconds that jobs wait for each other."""
+
+    def load(self, args: str) -> Any:
+        """Of a batch task: one job's part in a call. Raises `wsup.ArgumentsError`."""
+
+    def call_batch(self, items: list[Any]) -> Any:
+        """Of a batch task: call the function (an async one returns its coroutine)."""
+
     def prepare(self) -> None:
         """Resolve the signature now, before the fork. Raises an error naming the task."""
 
@@ -58,8 +74,21 @@ class RunnableSchedule(Protocol):
         """Raises an error naming the schedule if its arguments don't fit its task."""
 
 
+class Finisher(Protocol):
+    """Opens transactions whose commit also writes how a job has ended."""
+
+    def begin(self, ending: Ending, given: Any) -> AbstractContextManager[Any]:
+        """A connection in a transaction: of the app's own, or out of what was `given`."""
+
+    def abegin(self, ending: Ending, given: Any) -> AbstractAsyncContextManager[Any]:
+        """`begin` for asyncio."""
+
+
 class RunnableApp(Protocol):
     """An app as it is loaded by the template."""
+
+    @property
+    def finisher(self) -> Finisher: ...
 
     @property
     def tasks(self) -> Mapping[str, RunnableTask]: ...

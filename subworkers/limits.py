@@ -7,8 +7,8 @@ job that nobody is about to start stays where it is.
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from . import wire
 from .contract import RunnableTask
+from .job_options import JobOptions
 
 
 class Expired(Exception):
@@ -65,7 +65,7 @@ class Limits(NamedTuple):
 NO_LIMITS = Limits(None, None)
 
 
-def limits(options: wire.JobOptions, task: RunnableTask | None = None) -> Limits:
+def limits(options: JobOptions, task: RunnableTask | None = None) -> Limits:
     """The limits that a job was given. One that a schedule has enqueued was given none: those of
     its task count from its tick on."""
     if options.scheduled_for is not None and task is not None:

@@ -2,10 +2,10 @@
 
 import threading
 import time
+from typing import Protocol
 
 import msgspec
 
-from .notes import Notes
 from .texts import storable
 
 #: Characters after which a line that doesn't end is taken for one.
@@ -16,8 +16,14 @@ OURS = "wsup"
 _encode = msgspec.json.Encoder().encode
 
 
+class Log(Protocol):
+    """Where lines go."""
+
+    def log(self, line: bytes) -> None: ...
+
+
 class Lines:
-    def __init__(self, notes: Notes, most: int) -> None:
+    def __init__(self, notes: Log, most: int) -> None:
         self._notes = notes
         self._most = self._left = most
         #: The beginnings of lines, by stream and who writes: what several write must not mix.

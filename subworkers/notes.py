@@ -1,7 +1,8 @@
 """What a running job says of itself: how far it is, what a later attempt is to know, what it logs.
 
 Progress and checkpoint go onto the slate, where the latest one counts, and once more, as the last
-word, into the ring of results, before the job's own. Lines go into the ring as they are written.
+word, into the ring of results, before the job's own. Lines go into the ring as they are written,
+and so does all that jobs say which run in one call: they have one place on the slate.
 """
 
 import json
@@ -58,7 +59,8 @@ class Desks:
 class Notes:
     """The notes of one attempt; made with its first one."""
 
-    def __init__(self, job: "CurrentJob", claim: int, place: int) -> None:
+    def __init__(self, job: "CurrentJob", claim: int, place: int | None) -> None:
+        """`place`: of the slate, if there is one that is this job's alone."""
         self._job = job
         self._claim = claim
         self._place = place
@@ -107,8 +109,11 @@ class Notes:
     def _write(self) -> None:
         desk = Desks.current
         if desk is not None and self._is_open and desk.is_ours:
-            self._has_said = True
-            desk.slate.write(self._place, self._encoded())
+            if self._place is None:
+                desk.send(self._encoded())
+            else:
+                self._has_said = True
+                desk.slate.write(self._place, self._encoded())
 
     def _encoded(self) -> bytes:
         job = self._job

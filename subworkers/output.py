@@ -12,8 +12,7 @@ from contextlib import AbstractContextManager
 from typing import IO
 
 from .board import Board
-from .capture import Capture
-from .context import CurrentJob
+from .capture import Capture, Current
 from .descriptors import lift
 
 #: Bytes of what has come at once that are kept, the last ones.
@@ -71,13 +70,13 @@ class Output:
         self._busy = False
         self.capture: Capture | None = None
 
-    def collect(self, job: CurrentJob) -> None:
+    def collect(self, job: Current) -> None:
         """Take what has come for the output of this job. For the main thread."""
         # Two system calls, half a microsecond: what a silent job pays.
         if _lseek(self._out, 0, _END_OF_IT) + _lseek(self._err, 0, _END_OF_IT) != self._taken:
             self._take(job)
 
-    def _take(self, job: CurrentJob) -> None:
+    def _take(self, job: Current) -> None:
         if self._busy or self.capture is None or not self.capture.is_ours:
             return
         self._busy = True
@@ -92,7 +91,7 @@ class Output:
         finally:
             self._busy = False
 
-    def _pass_on(self, job: CurrentJob, file: File, data: bytes) -> None:
+    def _pass_on(self, job: Current, file: File, data: bytes) -> None:
         file.passed.flush()
         file.passed.buffer.write(data)  # type: ignore[attr-defined]
         file.passed.buffer.flush()  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 
 from . import wire
 from .attempt import Attempts
+from .batch import BatchAttempts, jobs_of, take_out
 from .capturing import Capturing
 from .contract import RunnableApp
 from .memory import SharedMemory
@@ -73,7 +74,8 @@ class SyncRunner:
         self._board = memory.board
         self._orders = Receiver(memory.jobs)
         self._results = results
-        self._pending: deque[wire.Job] = deque()
+        self._batches = BatchAttempts(attempts)
+        self._pending: deque[wire.Job | wire.Batch] = deque()
         self._stopping = False
         signal.signal(ATTENTION, self.attend)
         attempts.attend = self.attend
@@ -101,6 +103,8 @@ class SyncRunner:
                 self._stopping = True
             elif isinstance(order, wire.Cancel):
                 self._cancel(order)
+            elif isinstance(order, wire.Batch):
+                self._pending.extend(self._batches.as_orders(order))
             else:
                 self._give_back()
 
@@ -115,7 +119,7 @@ class SyncRunner:
         rung = ended = time.monotonic()
         while pending:
             job = pending.popleft()
-            report = run(job)
+            report = self._batches.run_sync(job) if isinstance(job, wire.Batch) else run(job)
             if late:
                 self._send_late()
             results.put(wire.encode(report), bell=False)
@@ -167,14 +171,16 @@ class SyncRunner:
 
     def _cancel(self, order: wire.Cancel) -> None:
         pair = order.claim, order.job
-        if self._attempts.current == pair:
+        if self._attempts.current == pair or pair in self._attempts.together:
             self._attempts.asked.add(pair)  # for `strike`
-        for job in list(self._pending):
-            if (job.claim, job.id) == pair:
-                self._pending.remove(job)
-                self._results.put(wire.encode(wire.dropped(job)))
+        pending = take_out(pair, self._pending, self._drop)
+        self._pending.clear()
+        self._pending.extend(pending)
 
-    def _end_untrusted(self, job: wire.Job, breach: str) -> None:
+    def _drop(self, job: wire.Job) -> None:
+        self._results.put(wire.encode(wire.dropped(job)))
+
+    def _end_untrusted(self, job: wire.Job | wire.Batch, breach: str) -> None:
         """Start nothing more. If a bell is gone, this process's end rings in its place."""
         self._stopping = True
         self._results.put(wire.encode(wire.Untrusted(job.id, breach)), bell=False)
@@ -185,6 +191,6 @@ class SyncRunner:
             os._exit(0)
 
     def _give_back(self) -> None:
-        jobs = [job.id for job in self._pending]
+        jobs = [job.id for entry in self._pending for job in jobs_of(entry)]
         self._pending.clear()
         self._results.put(wire.encode(wire.Returned(jobs)))

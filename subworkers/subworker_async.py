@@ -16,6 +16,7 @@ import uvloop
 
 from . import wire
 from .attempt import Attempts, Pair
+from .batch import BatchAttempts, jobs_of, take_out
 from .capturing import Capturing
 from .contract import RunnableApp
 from .descriptors import opening_high
@@ -38,6 +39,7 @@ class AsyncSide:
         self._app = app
         self._capturing = capturing
         self._attempts = attempts
+        self._batches = BatchAttempts(attempts)
         self._board = memory.board
         self._orders = Receiver(memory.jobs)
         self._results = results
@@ -46,10 +48,10 @@ class AsyncSide:
         #: Notes that are to be sent.
         self._late: deque[bytes] = deque()
         #: Jobs for the main thread; None ends it.
-        self._sync_jobs: SimpleQueue[wire.Job | None] = SimpleQueue()
+        self._sync_jobs: SimpleQueue[wire.Job | wire.Batch | None] = SimpleQueue()
         self._places = list(range(concurrency, 0, -1))
         #: Async jobs for which there is no place yet.
-        self._async_jobs: deque[wire.Job] = deque()
+        self._async_jobs: deque[wire.Job | wire.Batch] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         #: What has not been reported on.
         self._held: set[Pair] = set()
@@ -72,13 +74,17 @@ class AsyncSide:
         rung = time.monotonic()
         while (job := self._sync_jobs.get()) is not None:
             if not self._trusted:
-                self._return([job])
+                self._return(jobs_of(job))
                 continue
             began = time.monotonic()
-            report = self._attempts.run_sync(job)
+            report: wire.Report
+            if isinstance(job, wire.Batch):
+                report = self._batches.run_sync(job)
+            else:
+                report = self._attempts.run_sync(job)
             self._send(report, bell=False)
             self._board.clear(0)
-            self._held.discard((job.claim, job.id))
+            self._held.difference_update([(one.claim, one.id) for one in jobs_of(job)])
             ended = time.monotonic()
             is_bell_due = self._sync_jobs.empty() or ended - rung > BELL_PAUSE
             if breach := self._trust.after_sync(whole=is_bell_due or ended - began > LONG_ENOUGH):
@@ -150,6 +156,9 @@ class AsyncSide:
             if isinstance(order, wire.Run):
                 for job in order.jobs:
                     self._begin(job)
+            elif isinstance(order, wire.Batch):
+                for entry in self._batches.as_orders(order):
+                    self._begin(entry)
             elif isinstance(order, wire.Stop):
                 self._stopped.set()
             elif isinstance(order, wire.Cancel):
@@ -157,12 +166,13 @@ class AsyncSide:
             else:
                 self._give_back()
 
-    def _begin(self, job: wire.Job) -> None:
+    def _begin(self, job: wire.Job | wire.Batch) -> None:
+        jobs = jobs_of(job)
         if not self._trusted:
-            self._return([job])
+            self._return(jobs)
             return
-        self._held.add((job.claim, job.id))
-        if not self._attempts.is_async(job):
+        self._held.update([(one.claim, one.id) for one in jobs])
+        if not self._attempts.is_async(jobs[0]):
             self._sync_jobs.put(job)
             return
         if self._places:
@@ -170,16 +180,20 @@ class AsyncSide:
         else:
             self._async_jobs.append(job)
 
-    def _start(self, job: wire.Job, place: int) -> None:
+    def _start(self, job: wire.Job | wire.Batch, place: int) -> None:
         task = asyncio.get_running_loop().create_task(self._run(job, place))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, job: wire.Job, place: int) -> None:
-        report = await self._attempts.run_async(job, place)
+    async def _run(self, job: wire.Job | wire.Batch, place: int) -> None:
+        report: wire.Report
+        if isinstance(job, wire.Batch):
+            report = await self._batches.run_async(job, place)
+        else:
+            report = await self._attempts.run_async(job, place)
         self._send(report, bell=False)
         self._board.clear(place)
-        self._held.discard((job.claim, job.id))
+        self._held.difference_update([(one.claim, one.id) for one in jobs_of(job)])
         if breach := self._trust.after_async():
             self._distrust(job, breach)
         if self._async_jobs and self._trusted:
@@ -190,7 +204,7 @@ class AsyncSide:
             self._bell_is_due = True
             asyncio.get_running_loop().call_soon(self._ring)
 
-    def _distrust(self, job: wire.Job, breach: str) -> None:
+    def _distrust(self, job: wire.Job | wire.Batch, breach: str) -> None:
         """Ask to be replaced; what runs beside this job may end. If a bell is gone, nothing more
         could be heard or told: this process's end rings in its place."""
         if self._trusted:
@@ -236,29 +250,27 @@ class AsyncSide:
         """Cancel a job that runs in one of the threads, or waits for one; others have ended."""
         if pair not in self._held or self._attempts.strike_async(pair):
             return
-        for job in self._async_jobs:
-            if (job.claim, job.id) == pair:
-                self._async_jobs.remove(job)
-                self._held.discard(pair)
-                self._send(wire.dropped(job))
-                return
+        self._async_jobs = deque(take_out(pair, self._async_jobs, self._drop))
+        if pair not in self._held:
+            return
         self._attempts.asked.add(pair)
-        for job in self._take_waiting():
-            if (job.claim, job.id) == pair:
-                self._held.discard(pair)
-                self._attempts.asked.discard(pair)
-                self._send(wire.dropped(job))
-            else:
-                self._sync_jobs.put(job)
+        for entry in take_out(pair, self._take_waiting(), self._drop):
+            self._sync_jobs.put(entry)
         if self._stopped.is_set():
             self._sync_jobs.put(None)
         if pair in self._held:
             # To this very thread, so that what it waits for in the kernel is interrupted.
             signal.pthread_kill(self._main, ATTENTION)
 
-    def _take_waiting(self) -> list[wire.Job]:
+    def _drop(self, job: wire.Job) -> None:
+        pair = job.claim, job.id
+        self._held.discard(pair)
+        self._attempts.asked.discard(pair)
+        self._send(wire.dropped(job))
+
+    def _take_waiting(self) -> list[wire.Job | wire.Batch]:
         """The sync jobs that the main thread, which goes on meanwhile, has not begun."""
-        jobs = []
+        jobs: list[wire.Job | wire.Batch] = []
         try:
             while True:
                 if (job := self._sync_jobs.get_nowait()) is not None:
@@ -267,8 +279,9 @@ class AsyncSide:
             return jobs
 
     def _give_back(self) -> None:
-        self._return([*self._take_waiting(), *self._async_jobs])
+        waiting = [*self._take_waiting(), *self._async_jobs]
         self._async_jobs.clear()
+        self._return([job for entry in waiting for job in jobs_of(entry)])
         if self._stopped.is_set():
             self._sync_jobs.put(None)
 

@@ -122,6 +122,7 @@ def _task_table(app: RunnableApp, log_bytes: int) -> list[wire.TaskInfo]:
                 for attempt in range(1, min(t.retries, MOST_DELAYS) + 1)
             ],
             log_bytes > 0 and t.capture_level is not None,
+            t.batch, t.batch_wait,
         )
         for t in app.tasks.values()
     ]  # fmt: skip

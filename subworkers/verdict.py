@@ -7,6 +7,7 @@ from collections.abc import Callable
 from . import wire
 from .context import LONGEST_WAIT, Cancel, CancelRequested, Retry, Snooze, wait_seconds
 from .contract import RunnableTask
+from .job_options import JobOptions
 from .limits import DeadlinePassed, Expired, Limits
 from .load import OUR_FILES
 from .texts import storable
@@ -21,7 +22,7 @@ NAME_CHARS = 200
 def judge(
     job: wire.Job,
     task: RunnableTask,
-    options: wire.JobOptions,
+    options: JobOptions,
     error: BaseException,
     seconds: float,
     limits: Limits,

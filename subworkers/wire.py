@@ -5,8 +5,6 @@ on without a look.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Annotated
 
 import msgspec
 
@@ -33,29 +31,21 @@ class Job(msgspec.Struct, array_like=True, gc=False):
     options: str | None = None
 
 
-class JobOptions(msgspec.Struct, frozen=True):
-    """What a job was given that differs from its task."""
-
-    retries: Annotated[int, msgspec.Meta(ge=0, le=30_000)] | None = None
-    #: Seconds.
-    timeout: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    #: Which tick of its schedule the job is for.
-    scheduled_for: datetime | None = None
-    #: Not started by then, it never is; by the server's clock, as what follows.
-    expires_at: datetime | None = None
-    #: What goes on then is ended, and nothing is tried again.
-    deadline: datetime | None = None
-    #: [id, state, result] of each parent, in JSON; decoded by the task that asks for them. Empty
-    #: for a job that has none.
-    parents: msgspec.Raw = msgspec.Raw()
-    #: JSON that an earlier attempt has kept for this one; the pull puts it here.
-    checkpoint: str | None = None
-
-
 class Run(Message, tag=1):
     """Run these, in this order."""
 
     jobs: list[Job]
+
+
+class Batch(Message, tag=5):
+    """Run these, of one batch task, in one call."""
+
+    jobs: list[Job]
+
+    @property
+    def id(self) -> int:
+        """The job that stands for all."""
+        return self.jobs[0].id
 
 
 class Recall(Message, tag=2):
@@ -73,7 +63,7 @@ class Cancel(Message, tag=4):
     job: int
 
 
-Order = Run | Recall | Stop | Cancel
+Order = Run | Recall | Stop | Cancel | Batch
 
 
 # subworker -> supervisor ------------------------------------------------------------------------
@@ -101,6 +91,8 @@ class Failed(Message, tag=12):
     type: str
     message: str
     traceback: str | None
+    #: Whether the job may be over nevertheless, by a commit of its task's own.
+    in_doubt: bool = False
 
 
 class Snoozed(Message, tag=13):
@@ -183,6 +175,19 @@ class Logged(Message, tag=41):
     line: bytes
 
 
+class Settled(Message, tag=26):
+    """The job is over, and the database knows: its task has committed its outcome itself."""
+
+    job: int
+    seconds: float
+
+
+class Reports(Message, tag=25):
+    """Of all jobs of one call; in one message, so that a death can't part them."""
+
+    reports: list[Succeeded | Failed | Snoozed | Cancelled | Expired]
+
+
 Report = (
     Ready
     | Succeeded
@@ -196,6 +201,8 @@ Report = (
     | Expired
     | Note
     | Logged
+    | Settled
+    | Reports
 )
 
 
@@ -228,6 +235,10 @@ class TaskInfo(msgspec.Struct, array_like=True, frozen=True):
     delays: list[float] = []
     #: Is what its jobs write captured?
     is_captured: bool = False
+    #: How many jobs one call takes at most (0: it is no batch task), and how many seconds they wait
+    #: for each other.
+    batch: int = 0
+    batch_wait: float = 0.0
 
 
 class ScheduleInfo(msgspec.Struct, array_like=True, frozen=True):
@@ -267,15 +278,6 @@ class Forked(Message, tag=24):
 TemplateOrder = Load | Fork
 TemplateReport = Loaded | NotLoaded | Forked
 
-_NO_OPTIONS = JobOptions()
-_decode_options = msgspec.json.Decoder(JobOptions).decode
-
-
-def job_options(text: str | None) -> JobOptions:
-    """The options of a job. Raises msgspec.DecodeError."""
-    return _decode_options(text) if text else _NO_OPTIONS
-
-
 _encoder = msgspec.msgpack.Encoder()
 encode = _encoder.encode
 decode_order = msgspec.msgpack.Decoder(Order).decode
@@ -287,3 +289,8 @@ decode_template_report = msgspec.msgpack.Decoder(TemplateReport).decode
 def encode_run(rows: Sequence[tuple[object, ...]]) -> bytes:
     """`Run` straight from the pull's rows, whose columns are the fields of `Job`."""
     return _encoder.encode((1, rows))
+
+
+def encode_batch(rows: Sequence[tuple[object, ...]]) -> bytes:
+    """`Batch`, likewise."""
+    return _encoder.encode((5, rows))

@@ -1,58 +1,129 @@
 """The jobs that were pulled and are not handed to a subworker yet; and their handing out."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import cast
 
 from ..sql.answers import Row
 from ..subworkers.wire import TaskInfo
+from .batches import Batch, Batches
 from .member import Member
 
 
 class Backlog:
     """In the order of the pull: by priority, then age. Sync and async jobs wait apart, because a
-    subworker that is busy with a sync job can still take async ones."""
+    subworker that is busy with a sync job can still take async ones. Jobs of a batch task stand in
+    line as a batch, from when it is full or due."""
 
-    def __init__(self, concurrency: int) -> None:
-        self._sync: deque[Row] = deque()
-        self._async: deque[Row] = deque()
+    def __init__(self, concurrency: int, on_due: Callable[[], None] = lambda: None) -> None:
+        self._sync: deque[Row | Batch] = deque()
+        self._async: deque[Row | Batch] = deque()
+        self._batches = Batches(self._due)
+        self._on_due = on_due
+        #: Jobs in batches, and batches in line.
+        self._batched = self._queued = 0
+        #: Which share of the jobs that were added last is of batch tasks.
+        self.batch_share = 0.0
         self.concurrency = concurrency
         self.tasks: Mapping[str, TaskInfo] = {}
         #: Jobs handed out, ever; tells whether anything moves.
         self.handed = 0
 
     def __len__(self) -> int:
+        return self.calls + self.beyond
+
+    @property
+    def calls(self) -> int:
+        """What stands in line: jobs, and batches that are each one call."""
         return len(self._sync) + len(self._async)
+
+    @property
+    def beyond(self) -> int:
+        """How many jobs there are besides, in batches."""
+        return self._batched - self._queued
+
+    @property
+    def missing(self) -> int:
+        """How many more jobs the batches could take that are being gathered."""
+        return self._batches.missing if self._batched else 0
 
     def add(self, rows: Iterable[Row]) -> list[Row]:
         """Take pulled jobs in; returns those whose task this app doesn't know."""
+        jobs, batched = len(self), self._batched
+        unknown = self._add(rows)
+        self.batch_share = (self._batched - batched) / max(1, len(self) - jobs)
+        return unknown
+
+    def _add(self, rows: Iterable[Row]) -> list[Row]:
         unknown = []
         tasks = self.tasks
         for row in rows:
             task = tasks.get(row[3])
             if task is None:
                 unknown.append(row)
+            elif task.batch:
+                self._batched += 1
+                if batch := self._batches.add(row, task):
+                    self._queue(batch)
             elif task.is_async:
                 self._async.append(row)
             else:
                 self._sync.append(row)
         return unknown
 
-    def put_back(self, rows: Sequence[Row]) -> list[Row]:
-        """Take back, at the head, what a subworker had not started; returns unknown ones."""
-        later = [*self._sync, *self._async]
-        self._sync.clear()
-        self._async.clear()
-        return self.add(chain(rows, later))
+    def _queue(self, batch: Batch) -> None:
+        batch.queued = True
+        self._queued += 1
+        (self._async if batch.is_async else self._sync).append(batch)
+
+    def _due(self, batch: Batch) -> None:
+        self._queue(batch)
+        self._on_due()
+
+    def put_back(
+        self, rows: Sequence[Row], sift: Callable[[list[Row]], list[Row]] | None = None
+    ) -> list[Row]:
+        """Take back, at the head, what a subworker had not started; returns unknown ones.
+
+        Of the jobs that are here, those stay that `sift` leaves.
+        """
+        if self._batched or any(self._is_batched(row) for row in rows):
+            # Who has waited once doesn't so again.
+            dues = {batch.task: batch.due for batch in self._all_batches()}
+            self._batches.remember(dues | {row[3]: 0.0 for row in rows})
+        later = self.take_all()
+        unknown = self._add(chain(rows, sift(later) if sift else later))
+        self._batches.remember({})
+        return unknown
+
+    def _is_batched(self, row: Row) -> bool:
+        task = self.tasks.get(row[3])
+        return task is not None and task.batch > 0
 
     def take_all(self) -> list[Row]:
-        rows = [*self._sync, *self._async]
+        rows = list(self.claims())
+        for batch in self._all_batches():
+            self._batches.close(batch)
         self._sync.clear()
         self._async.clear()
+        self._batched = self._queued = 0
         return rows
 
-    def claims(self) -> Iterable[Row]:
-        return chain(self._sync, self._async)
+    def claims(self) -> Iterator[Row]:
+        """All jobs, wherever they wait."""
+        for entry in chain(self._sync, self._async, self._batches.gathering()):
+            if isinstance(entry, Batch):
+                yield from entry.rows
+            else:
+                yield entry
+
+    def _all_batches(self) -> list[Batch]:
+        line = chain(self._sync, self._async) if self._queued else ()
+        return [
+            *(entry for entry in line if isinstance(entry, Batch)),
+            *self._batches.gathering(),
+        ]
 
     def hand_out(self, members: Sequence[Member]) -> None:
         """Give every subworker with room its share, the emptiest first."""
@@ -71,11 +142,27 @@ class Backlog:
         for member in handed:
             member.ring_bell()
 
-    def _hand(self, member: Member, queue: deque[Row], n: int, *, is_async: bool) -> list[Member]:
-        """Hand over the next `n` jobs; returns who got any."""
-        rows = [queue.popleft() for _ in range(min(n, len(queue)))]
-        if not rows:
-            return []
-        member.hand(rows, is_async=is_async)
+    def _hand(
+        self, member: Member, queue: deque[Row | Batch], n: int, *, is_async: bool
+    ) -> list[Member]:
+        """Hand over the next `n` calls, up to the first batch; returns who got any."""
+        n = max(0, min(n, len(queue)))
+        batch = self._next_batch(queue, n) if self._queued else None
+        if batch is not None:
+            n = queue.index(batch)
+        rows = cast("list[Row]", [queue.popleft() for _ in range(n)])
+        if rows:
+            member.hand(rows, is_async=is_async)
+        if batch is not None:
+            queue.popleft()
+            self._batches.close(batch)
+            self._queued -= 1
+            self._batched -= len(batch.rows)
+            member.hand_batch(batch.rows, is_async=is_async)
+            rows += batch.rows
         self.handed += len(rows)
-        return [member]
+        return [member] if rows else []
+
+    def _next_batch(self, queue: deque[Row | Batch], n: int) -> Batch | None:
+        """The first batch among the next `n` in line."""
+        return next((entry for entry in islice(queue, n) if isinstance(entry, Batch)), None)

@@ -10,6 +10,7 @@ from ..sql.notes import Note
 from ..sql.settlement import CANCELLED, EXPIRED, SUCCEEDED, Back, Entry, Failure, Over, size
 from ..subworkers import wire
 from ..subworkers.board import Running
+from ..subworkers.job_options import job_options
 from ..subworkers.limits import NO_LIMITS, limits
 from ..subworkers.ring import RingDamaged
 from .member import Member
@@ -48,6 +49,11 @@ class Gather:
         #: What is not an end: to be committed with the ends, or before.
         self.notes = Notes()
         self.failed = 0
+        #: Jobs that their tasks have finished in the database themselves, not counted yet.
+        self._settled = 0
+        #: By claim and job: may be over by a commit of the task's own. If what is said of them
+        #: here is refused, nothing is the matter.
+        self._in_doubt: set[tuple[int, int]] = set()
         self._on_finished = on_finished
         self._on_ready = on_ready
         self._on_unfit = on_unfit
@@ -84,10 +90,7 @@ class Gather:
     def _take(self, member: Member, report: wire.Report, took: list[float]) -> None:
         if isinstance(report, wire.Succeeded):
             claim, job, attempt = report.claim, report.job, report.attempt
-            if self._release(member, job):
-                took.append(report.seconds)
-            else:
-                member.took_async(report.seconds)
+            self._release(member, job, report.seconds, took)
             result = report.result
             if result is not None:
                 self.finished_bytes += len(result)
@@ -99,8 +102,9 @@ class Gather:
         elif isinstance(report, wire.Unfit):
             self._on_unfit(member, report.traceback)
         elif isinstance(report, wire.Returned):
-            rows = [row for job in report.jobs if (row := member.held.pop(job, None))]
-            member.held_async.difference_update(report.jobs)
+            rows = [row for job in report.jobs if (row := member.held.get(job))]
+            for job in report.jobs:
+                member.release(job)
             self._on_returned(rows)
         elif isinstance(report, wire.Untrusted):
             self._on_untrusted(member, report)
@@ -112,37 +116,41 @@ class Gather:
     def _take_other(
         self,
         member: Member,
-        report: wire.Failed | wire.Snoozed | wire.Cancelled | wire.Unknown | wire.Expired,
+        report: wire.Failed
+        | wire.Snoozed
+        | wire.Cancelled
+        | wire.Unknown
+        | wire.Expired
+        | wire.Settled
+        | wire.Reports,
         took: list[float],
     ) -> None:
-        is_sync = self._release(member, report.job)
+        if isinstance(report, wire.Reports):
+            for one in report.reports:
+                self._take(member, one, took)
+            return
+        seconds = getattr(report, "seconds", 0.0)
+        self._release(member, report.job, seconds, took)
+        if isinstance(report, wire.Settled):
+            self._settled += 1
+            return
         if isinstance(report, wire.Unknown):
             self.unknown(report.claim, report.job, report.attempt, report.task)
             return
         if isinstance(report, wire.Snoozed):
             self._add(Back(report.claim, report.job, report.attempt, report.delay))
             return
-        if isinstance(report, wire.Expired):
+        if isinstance(report, wire.Expired | wire.Cancelled):
+            state = EXPIRED if isinstance(report, wire.Expired) else CANCELLED
             self.finished.append(
                 Over(
-                    report.claim, report.job, report.attempt, EXPIRED, 0.0,
+                    report.claim, report.job, report.attempt, state, seconds,
                     member.index, None, report.reason,
                 )
             )  # fmt: skip
             return
-        if report.seconds:  # one that was cancelled unstarted says nothing
-            if is_sync:
-                took.append(report.seconds)
-            else:
-                member.took_async(report.seconds)
-        if isinstance(report, wire.Cancelled):
-            self.finished.append(
-                Over(
-                    report.claim, report.job, report.attempt, CANCELLED, report.seconds,
-                    member.index, None, report.reason,
-                )
-            )  # fmt: skip
-            return
+        if report.in_doubt:
+            self._in_doubt.add((report.claim, report.job))
         self.failed += report.retry_after is None
         self.finished_bytes += len(report.message) + len(report.traceback or "")
         self._add(
@@ -152,15 +160,16 @@ class Gather:
             )
         )  # fmt: skip
 
-    def _release(self, member: Member, job: int) -> bool:
-        """The subworker no longer has the job. True if it was a sync one."""
-        member.held.pop(job, None)
+    def _release(self, member: Member, job: int, seconds: float, took: list[float]) -> None:
+        """The subworker is done with the job, whose call has taken so many seconds."""
         member.done += 1
-        if job in member.held_async:
-            member.held_async.discard(job)
-            return False
-        member.stuck = False
-        return True
+        is_sync = member.release(job)
+        if is_sync:
+            member.stuck = False
+            if seconds:  # one that was not started says nothing
+                took.append(seconds)
+        elif is_sync is False and seconds:
+            member.took_async(seconds)
 
     def unknown(self, claim: int, job: int, attempt: int, task: str) -> None:
         """Put off a job whose task this app doesn't have: for another host, or a later deploy."""
@@ -202,6 +211,25 @@ class Gather:
         self.finished[:0] = entries
         self.finished_bytes += sum(size(entry) for entry in entries)
 
+    def defer(self, entries: Sequence[Entry]) -> None:
+        """Take entries back, behind the others, that could not be committed yet."""
+        self.finished += entries
+        self.finished_bytes += sum(size(entry) for entry in entries)
+
+    def resolve(self, entries: Sequence[Entry], deferred: Sequence[Entry]) -> int:
+        """The database has decided on these entries, but for the deferred ones. Returns how many
+        of them were of jobs in doubt."""
+        if not self._in_doubt:
+            return 0
+        decided = self._in_doubt.intersection((e.claim, e.job) for e in entries)
+        decided.difference_update((e.claim, e.job) for e in deferred)
+        self._in_doubt -= decided
+        return len(decided)
+
+    def take_settled(self) -> int:
+        settled, self._settled = self._settled, 0
+        return settled
+
     def drop(self, settled: Set[tuple[int, int]]) -> None:
         """Forget the entries of these (claim, job) pairs."""
         self.finished = [e for e in self.finished if (e.claim, e.job) not in settled]
@@ -222,18 +250,22 @@ class Gather:
         for reasons of our own, such as another job's time-out; what it had not started is returned,
         to be given to others."""
         self.read(member)
-        places = member.memory.board.running()
+        places = member.running()
         self.notes.look(member, places, last=True)
         self.notes.take_output(member, tasks)
         running = {place.job for place in places}
+        in_doubt = [member.held[p.job] for p in places if p.in_doubt and p.job in member.held]
+        self._in_doubt.update((row[0], row[1]) for row in in_doubt)
         if member.overdue:
             running &= member.overdue
         lost = [row for job, row in member.held.items() if job in running]
         unstarted = [row for job, row in member.held.items() if job not in running]
-        member.held.clear()
-        member.held_async.clear()
+        member.release_all()
         if member.interrupted:
-            return lost + unstarted
+            lost, unstarted = [], lost + unstarted
+        # Whether they are to run again, their claims must tell.
+        self.give_back([row for row in unstarted if row in in_doubt])
+        unstarted = [row for row in unstarted if row not in in_doubt]
         for row in lost:
             failure = self._death(row, member, end, tasks.get(row[3]))
             if (failure.claim, failure.job) in self._cancelling:
@@ -247,7 +279,7 @@ class Gather:
         claim, job, attempt = row[:3]
         bounds = NO_LIMITS
         try:
-            options = wire.job_options(row[6])
+            options = job_options(row[6])
             own, bounds = options.retries, limits(options)
         except msgspec.DecodeError:
             own = 0

@@ -215,6 +215,5 @@ def _drop_everything(supervisor: "Supervisor") -> None:
     supervisor.gather.notes.clear()
     supervisor.cancelling.forget()
     for member in supervisor.pool.members:
-        member.held.clear()
-        member.held_async.clear()
+        member.release_all()
         member.kill()

@@ -11,9 +11,11 @@ from enum import Enum
 
 from ..sql.answers import Row
 from ..subworkers import wire
+from ..subworkers.board import Running
 from ..subworkers.memory import SharedMemory
 from ..subworkers.ring import Receiver, RingDamaged, Sender, hush_bell
 from ..subworkers.trust import ATTENTION, STACKS
+from .wait_status import end_in_words
 
 log = logging.getLogger("wsup.member")
 
@@ -66,6 +68,10 @@ class Member:
         self.held_async: set[int] = set()
         #: By place of the board: the number of the last note read there, and when.
         self.noted: dict[int, tuple[int, float]] = {}
+        #: The jobs of each call of a batch task, by each of them.
+        self._batches: dict[int, set[int]] = {}
+        #: How many jobs, sync and async, it has beside another one of the same call.
+        self._beside = self._beside_async = 0
         #: Mean seconds of a sync job; None until one was seen.
         self.mean: float | None = None
         self.mean_async: float | None = None
@@ -140,7 +146,7 @@ class Member:
             return 0
         mean = self.mean
         credit = 1 if mean is None else max(1, min(AHEAD_JOBS, int(AHEAD_SECONDS / (mean + 1e-9))))
-        has = len(self.held) - len(self.held_async)
+        has = len(self.held) - len(self.held_async) - self._beside
         return credit - has if has * 2 <= credit else 0
 
     def room_async(self, concurrency: int) -> int:
@@ -153,8 +159,13 @@ class Member:
             ahead = min(
                 concurrency, int(concurrency * AHEAD_ASYNC_SECONDS / (self.mean_async + 1e-9))
             )
-        has = len(self.held_async)
+        has = len(self.held_async) - self._beside_async
         return concurrency + ahead - has if has <= concurrency + ahead // 2 else 0
+
+    @property
+    def sync_calls(self) -> int:
+        """How many calls of sync tasks it has been handed."""
+        return len(self.held) - len(self.held_async) - self._beside
 
     def hand(self, rows: list[Row], *, is_async: bool) -> None:
         """Give it jobs to run. They are its own until it reports on them, or dies.
@@ -166,6 +177,55 @@ class Member:
         if is_async:
             self.held_async.update(row[1] for row in rows)
         self._send(wire.encode_run(rows), bell=False)
+
+    def hand_batch(self, rows: list[Row], *, is_async: bool) -> None:
+        """Give it jobs of a batch task, for one call."""
+        jobs = {row[1] for row in rows}
+        self._batches.update(dict.fromkeys(jobs, jobs))
+        self._count_beside(len(jobs) - 1, is_async=is_async)
+        for row in rows:
+            self.held[row[1]] = row
+        if is_async:
+            self.held_async |= jobs
+        self._send(wire.encode_batch(rows), bell=False)
+
+    def _count_beside(self, jobs: int, *, is_async: bool) -> None:
+        if is_async:
+            self._beside_async += jobs
+        else:
+            self._beside += jobs
+
+    def release(self, job: int) -> bool | None:
+        """It no longer has the job. True if that ends a call of a sync task, False if one of an
+        async task; None if the call has other jobs, too."""
+        self.held.pop(job, None)
+        is_async = job in self.held_async
+        if is_async:
+            self.held_async.discard(job)
+        if self._batches and (jobs := self._batches.pop(job, None)):
+            jobs.discard(job)
+            if jobs:
+                self._count_beside(-1, is_async=is_async)
+                return None
+        return not is_async
+
+    def release_all(self) -> None:
+        """It has no job any more."""
+        self.held.clear()
+        self.held_async.clear()
+        self._batches.clear()
+        self._beside = self._beside_async = 0
+
+    def running(self) -> list[Running]:
+        """The jobs that run there; of a call for many, all."""
+        running = self.memory.board.running()
+        if not self._batches:
+            return running
+        return [
+            place._replace(job=job)
+            for place in running
+            for job in self._batches.get(place.job, (place.job,))
+        ]
 
     def recall(self) -> None:
         """Ask for the jobs that it has not started, even while it is inside a task."""
@@ -235,14 +295,3 @@ class Member:
     def _flush(self) -> None:
         hush_bell(self._sender.space_fd)
         self.flush()
-
-
-def end_in_words(status: int) -> str:
-    """A wait status as "SIGKILL", "exit status 3"."""
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        try:
-            return signal.Signals(number).name
-        except ValueError:
-            return f"signal {number}"
-    return f"exit status {os.waitstatus_to_exitcode(status)}"

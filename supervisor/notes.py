@@ -16,6 +16,7 @@ from ..sql.notes import Note
 from ..sql.settlement import Entry
 from ..subworkers import wire
 from ..subworkers.board import SYNC_PLACE, Running
+from ..subworkers.call import LEAST_SHARE
 from ..subworkers.lines import as_line
 from ..subworkers.output import free, read
 from .member import Member
@@ -87,10 +88,11 @@ class Notes:
                     free(fd, os.lseek(fd, 0, os.SEEK_CUR))
 
     def take_output(self, member: Member, tasks: Mapping[str, wire.TaskInfo]) -> None:
-        """What C code had written before its process died is the output of the job that ran."""
+        """What C code had written before its process died is the output of the job that ran, or of
+        each of those that ran in one call."""
         board, fds = member.memory.board, member.memory.fds
-        job = next((place.job for place in board.running() if place.place == SYNC_PLACE), None)
-        row = member.held.get(job) if job is not None else None
+        jobs = [place.job for place in member.running() if place.place == SYNC_PLACE]
+        rows = [row for job in jobs if (row := member.held.get(job))]
         for number, name, fd in ((0, "stdout", fds.stdout), (1, "stderr", fds.stderr)):
             end = os.lseek(fd, 0, os.SEEK_CUR)
             if end == board.output_taken(number):
@@ -98,8 +100,11 @@ class Notes:
             data = read(fd, max(board.output_taken(number), end - LAST_BYTES), end)
             with suppress(OSError):  # nobody may be there any more to see it
                 os.write(1 + number, data)
-            if row is not None and (task := tasks.get(row[3])) and task.is_captured:
-                for text in data.decode("utf-8", "backslashreplace").splitlines():
+            if not rows or not (task := tasks.get(rows[0][3])) or not task.is_captured:
+                continue
+            data = data[-max(LEAST_SHARE, LAST_BYTES // len(rows)) :]
+            for text in data.decode("utf-8", "backslashreplace").splitlines():
+                for row in rows:
                     self.take(member, wire.Logged(*row[:3], as_line(name, None, text)))
 
     def cut(self, most: int) -> list[Note]:

@@ -62,10 +62,15 @@ class Demand:
             return 0
         seconds = max(LOOKAHEAD_LEAST, LOOKAHEAD_TURNS * self._turn_seconds)
         ahead = int(self._rate * min(LOOKAHEAD_MOST, seconds))
-        return max(0, min(self.batch, room + ahead - len(self._backlog)))
+        backlog = self._backlog
+        # Room is counted in calls, work ahead in jobs. A batch that is begun is to be filled, by
+        # pulls that bring as many of its kind as the last one.
+        ahead = max(0, ahead - backlog.beyond)
+        fill = int(backlog.missing * backlog.batch_share)
+        return max(0, min(self.batch, room + ahead + fill - backlog.calls))
 
     def starving(self, members: Sequence[Member]) -> bool:
         """Is a subworker without work, and none here to give it?"""
-        return not len(self._backlog) and any(
+        return not self._backlog.calls and any(
             not member.held for member in members if member.state is State.READY
         )

@@ -284,10 +284,11 @@ class Run:
         """Commit the last results; returns how many could not be."""
         supervisor = self._supervisor
         deadline = time.monotonic() + COMMIT_SECONDS
-        while supervisor.gather.finished and time.monotonic() < deadline:
+        gather = supervisor.gather
+        while (gather.finished or gather.notes) and time.monotonic() < deadline:
             if not await supervisor.turns.take():
                 await self._link.reconnected(deadline - time.monotonic())
-        return len(supervisor.gather.finished)
+        return len(gather.finished)
 
     def _spawn(self, work: Any) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work)

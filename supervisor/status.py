@@ -38,7 +38,7 @@ def supervisor_status(supervisor: "Supervisor") -> dict[str, Any]:
 
 def member_status(member: Member, now: float) -> dict[str, Any]:
     """One subworker: its process, its state, and the jobs that it runs since when."""
-    running = [] if member.state is State.GONE else member.memory.board.running()
+    running = [] if member.state is State.GONE else member.running()
     jobs = []
     for place in running:
         row = member.held.get(place.job)

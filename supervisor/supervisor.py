@@ -59,7 +59,7 @@ class Supervisor:
             on_returned=self._returned,
             on_untrusted=self._untrusted,
         )
-        self.backlog = Backlog(settings.concurrency)
+        self.backlog = Backlog(settings.concurrency, self._hand_out)
         self.recycling = Recycling(lambda: self.pool.current, self.pool.renew)
         self.demand = Demand(self.backlog, settings.batch, settings.concurrency)
         self.lapse = Lapse()
@@ -161,7 +161,7 @@ class Supervisor:
 
     def _sift_backlog(self) -> None:
         """Jobs are to be cancelled; some may lie here."""
-        self._put_off(self.backlog.put_back(self.cancelling.sift(self.backlog.take_all())))
+        self._put_off(self.backlog.put_back([], self.cancelling.sift))
         self.turns.consider()
 
     def _died(self, member: Member, end: str) -> None:

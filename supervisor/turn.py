@@ -91,6 +91,8 @@ class Turns:
         self._passing = False
         #: Jobs have fallen due: the next turn makes them ready.
         self.promote_now = False
+        #: The last turn left results undecided, whose claims somebody else had locked.
+        self._deferred = False
         #: Turns with results that went through.
         self.commits = 0
         #: The entries of the turn that is under way.
@@ -136,7 +138,8 @@ class Turns:
     def _is_urgent(self) -> bool:
         gather = self._gather
         size = gather.finished_bytes + gather.notes.bytes
-        if len(gather.finished) >= self.batch or size >= self.batch_bytes:
+        is_full = len(gather.finished) >= self.batch or size >= self.batch_bytes
+        if is_full and not self._deferred:
             return True
         if self.pulling and self._wanted() - len(self.arriving) >= self.batch // 2:
             return True  # the subworkers are faster than the turns: no pause between these
@@ -144,7 +147,7 @@ class Turns:
             return False  # they are handed out first: no subworker is without work for long
         if self.pulling and (self.promote_now or self._starving()):
             return True
-        return bool(gather.finished) and not self._busy()
+        return bool(gather.finished) and not self._busy() and not self._deferred
 
     def _wants_more(self) -> bool:
         return self.pulling and self._wanted() > len(self.arriving)
@@ -167,7 +170,10 @@ class Turns:
     async def take(self) -> bool:
         """Take one turn. False if the source was lost; its results are kept for the next one."""
         async with self.quiet:
-            return await self._take()
+            took = await self._take()
+        if self._deferred and self._stopped:  # who takes the last ones tries again at once
+            await asyncio.sleep(LINGER_SECONDS)
+        return took
 
     async def _take(self) -> bool:
         notes = self._gather.notes.cut(self.batch_bytes) if self._gather.notes else []
@@ -260,11 +266,16 @@ class Turns:
             self._last_promote = self._last_end
             self.promote_now = False
             self._on_due(turn.next_due)
-        if turn.refused:
-            log.warning("%d results came too late: their jobs were given to others", turn.refused)
+        self._deferred = bool(turn.deferred or turn.deferred_notes)
+        self._gather.notes.keep(turn.deferred_notes)
+        self._gather.defer(turn.deferred)
+        refused = turn.refused - self._gather.resolve(entries, turn.deferred)
+        if refused > 0:
+            log.warning("%d results came too late: their jobs were given to others", refused)
         for culprit in turn.culprits:
             log.error("job %d: its result can't be stored", culprit.job)
-        self._on_settled(len(entries) - turn.refused, seconds)
+        settled = len(entries) - turn.refused - len(turn.deferred)
+        self._on_settled(settled + self._gather.take_settled(), seconds)
         if entries:
             self._passing = turn.passed > 0
         self._look_ahead(turn, wanted)

@@ -45,7 +45,7 @@ class Watch:
             if member.held:
                 self._read(member)  # a result may lie there unannounced, behind a long job
                 member.flush()
-                running = member.memory.board.running()
+                running = member.running()
                 self._look(member, running)
                 self._end_overdue(member, running, now)
                 self._recall_stuck(member, now)
@@ -71,7 +71,7 @@ class Watch:
 
     def _recall_stuck(self, member: Member, now: float) -> None:
         """Jobs were taken for short ones, and now wait, or would, behind one that is not."""
-        held = len(member.held) - len(member.held_async)
+        held = member.sync_calls
         since = member.memory.board.sync_since()
         if member.stuck or not held or since is None or now - since <= STUCK_SECONDS:
             return
@@ -81,7 +81,7 @@ class Watch:
             member.recall()
 
     def _release_surplus(self, now: float) -> None:
-        if not len(self._backlog) or self._backlog.handed != self._handed:
+        if not self._backlog.calls or self._backlog.handed != self._handed:
             self._handed, self._moved_at = self._backlog.handed, now
         elif now - self._moved_at > STILL_SECONDS:
             self._give_back()

@@ -9,7 +9,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 ROLES_SQL = (files("wsup.sql") / "roles.sql").read_text()
-KINDS = ("enqueue", "run", "status", "read", "cancel")
+KINDS = ("enqueue", "run", "status", "read", "cancel", "finish")
 
 
 @contextmanager

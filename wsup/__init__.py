@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wsup.app import App
+    from wsup.batch_task import AsyncBatchTask, BatchTask
     from wsup.enqueue import Args, Enqueuer
     from wsup.errors import (
         ArgumentsError,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         JobExists,
         JobExpired,
         JobFailed,
+        JobLost,
         JobNotFound,
         ResultError,
         ResultTimeout,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
         CurrentJob,
         Retry,
         Snooze,
+        current_batch,
         current_job,
     )
     from wsup.subworkers.parents import ParentJob
@@ -60,6 +63,10 @@ if TYPE_CHECKING:
 #: commands need none of them, and should start fast.
 _HOMES = {
     "wsup.app": ("App",),
+    "wsup.batch_task": (
+        "AsyncBatchTask",
+        "BatchTask",
+    ),
     "wsup.enqueue": (
         "Args",
         "Enqueuer",
@@ -76,6 +83,7 @@ _HOMES = {
         "JobExists",
         "JobExpired",
         "JobFailed",
+        "JobLost",
         "JobNotFound",
         "ResultError",
         "ResultTimeout",
@@ -110,6 +118,7 @@ _HOMES = {
         "CurrentJob",
         "Retry",
         "Snooze",
+        "current_batch",
         "current_job",
     ),
     "wsup.subworkers.parents": ("ParentJob",),
@@ -125,8 +134,10 @@ __all__ = [
     "Args",
     "ArgumentsError",
     "ArgumentsTooLarge",
+    "AsyncBatchTask",
     "AsyncTask",
     "Backoff",
+    "BatchTask",
     "Cancel",
     "CancelRequested",
     "CheckpointError",
@@ -143,6 +154,7 @@ __all__ = [
     "JobExists",
     "JobExpired",
     "JobFailed",
+    "JobLost",
     "JobNotFound",
     "JobState",
     "Jobs",
@@ -160,6 +172,7 @@ __all__ = [
     "TaskError",
     "UsageError",
     "WsupError",
+    "current_batch",
     "current_job",
 ]
 

@@ -1,16 +1,15 @@
 """The app: a program's tasks, hooks, and its way to the database."""
 
-import inspect
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final, ParamSpec, Protocol, TypeAlias, TypeVar, overload
+from typing import Any, Final, ParamSpec, TypeVar, overload
 
+from wsup.batch_task import batch_options
 from wsup.enqueue import Client, Connection
 from wsup.errors import TaskError
 from wsup.graph import Graph
 from wsup.job import Job, Reader
-from wsup.keys import set_key_limit
-from wsup.naming import place_of, task_name
+from wsup.naming import task_name
 from wsup.operations import Operations
 from wsup.options import (
     Backoff,
@@ -22,33 +21,21 @@ from wsup.options import (
     check_limits,
     check_name,
 )
+from wsup.registrar import AnyTask, BatchRegistrar, Registrar, kind_of, refuse_unfit
 from wsup.schedule import CatchUp, Schedule, make_schedule
 from wsup.sql.pool import Pool
-from wsup.sql.steps import adrive, drive
 from wsup.task import AsyncTask, Task
+from wsup.transaction import Finisher
 from wsup.values import load_any
 
 P = ParamSpec("P")
 R = TypeVar("R")
 H = TypeVar("H", bound=Callable[[], object])
 
-AnyTask: TypeAlias = Task[..., Any] | AsyncTask[..., Any]
 T = TypeVar("T", bound=AnyTask)
 
 #: Bytes of JSON. What is larger belongs into a table or a file, and its key into the arguments.
 MAX_ARGS: Final = 1024 * 1024
-
-
-class Registrar(Protocol):
-    """What `app.task(...)` with options returns: the decorator."""
-
-    # A coroutine is a result, too, so the first of the two overlaps with the second, and wins.
-    @overload
-    def __call__(  # type: ignore[overload-overlap]
-        self, function: Callable[P, Coroutine[Any, Any, R]], /
-    ) -> AsyncTask[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
 
 
 class App(Operations):
@@ -78,11 +65,12 @@ class App(Operations):
         self.schedules: dict[str, Schedule] = {}
         #: Run in the template, once, before subworkers are forked from it …
         self.template_hooks: list[Callable[[], object]] = []
-        #: … in each subworker when it starts …
+        #: … in each subworker when it starts, and when it stops.
         self.start_hooks: list[Callable[[], object]] = []
-        #: … and when it stops.
         self.stop_hooks: list[Callable[[], object]] = []
         self._client = Client(Pool(self._find_database), max_args)
+        #: For `current_job().transaction()`.
+        self.finisher = Finisher(Pool(self._find_database))
 
     @property
     def max_args(self) -> int:
@@ -115,6 +103,24 @@ class App(Operations):
         deadline: float | timedelta | None = None,
         capture_logs: bool | LevelName | None = None,
     ) -> Registrar: ...
+    @overload
+    def task(
+        self,
+        function: None = None,
+        /,
+        *,
+        batch: int,
+        batch_wait: float = ...,
+        name: str | None = None,
+        queue: str = "default",
+        priority: int = 0,
+        retries: int = 0,
+        backoff: Backoff | float = ...,
+        timeout: float | None = None,
+        expires: float | timedelta | None = None,
+        deadline: float | timedelta | None = None,
+        capture_logs: bool | LevelName | None = None,
+    ) -> BatchRegistrar: ...
     def task(
         self,
         function: Callable[..., Any] | None = None,
@@ -129,6 +135,8 @@ class App(Operations):
         expires: float | timedelta | None = None,
         deadline: float | timedelta | None = None,
         capture_logs: bool | LevelName | None = None,
+        batch: int | None = None,
+        batch_wait: float | None = None,
     ) -> Any:
         """Make a function a task: `@app.task`, or `@app.task(queue="mail", retries=3)`.
 
@@ -138,14 +146,17 @@ class App(Operations):
         each time). An attempt that takes longer than `timeout` seconds is ended. `expires` and
         `deadline`, in seconds from when a job may start, are those of jobs that are given none: if
         one hasn't started by then it never does, and at the deadline it is ended.
-        `capture_logs`, if given, goes before the app's. Raises TaskError.
+        `capture_logs`, if given, goes before the app's.
+
+        With `batch`, the function is called with a list of what up to so many jobs were enqueued
+        with, which wait for each other up to `batch_wait` seconds (0.05), and returns a list with
+        a result or an exception for each of them. Raises TaskError.
         """
         captures = self.capture_logs if capture_logs is None else capture_logs
 
         def register(function: Callable[..., Any]) -> AnyTask:
             label = task_name(function) if name is None else check_name(name)
-            if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-                raise TaskError(f"task {label}: a generator can't be a task: return a list instead")
+            refuse_unfit(label, function, self.tasks.get(label))
             check(
                 label,
                 queue=queue,
@@ -156,13 +167,8 @@ class App(Operations):
                 capture_logs=captures,
             )
             check_limits(label, expires=expires, deadline=deadline)
-            if taken := self.tasks.get(label):
-                raise TaskError(
-                    f"task {label}: {place_of(taken.function)} has this name, and "
-                    f"{place_of(function)} wants it, too; give one of them a name=…"
-                )
-            kind: type[AnyTask] = AsyncTask if inspect.iscoroutinefunction(function) else Task
-            task = self.tasks[label] = kind(
+            many = batch_options(label, batch, batch_wait)
+            task: AnyTask = kind_of(function, is_batch=bool(many))(
                 function,
                 self._client,
                 name=label,
@@ -174,7 +180,9 @@ class App(Operations):
                 expires=expires,
                 deadline=deadline,
                 capture_level=as_level(captures),
+                **many,
             )
+            self.tasks[label] = task
             return task
 
         return register if function is None else register(function)
@@ -277,22 +285,14 @@ class App(Operations):
         """A handle on any job; its result comes as JSON has it. `task.job(id)` knows the type."""
         return Job(id, Reader(self._client.pool, load_any))
 
-    def set_key_limit(self, key: str, key_limit: int | None) -> None:
-        """Let `key_limit` jobs with this key run at once, whatever they say themselves, those that
-        wait and those that come; None: what they say. Raises TaskError, DatabaseError."""
-        drive(set_key_limit(key, key_limit), self._client.pool.perform)
-
-    async def aset_key_limit(self, key: str, key_limit: int | None) -> None:
-        """`set_key_limit` for asyncio."""
-        await adrive(set_key_limit(key, key_limit), self._client.pool.aperform)
-
     def close(self) -> None:
         """Close the app's connections. It opens new ones if it is used again."""
         self._client.pool.close()
+        self.finisher.pool.close()
 
     async def aclose(self) -> None:
         """`close` for asyncio."""
-        self._client.pool.close()
+        self.close()
 
     def _find_database(self) -> str:
         from wsup.config.database import resolve

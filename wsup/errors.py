@@ -16,6 +16,7 @@ WsupError
     ├── JobFailed              `.type`, `.message`, `.traceback`, `.attempt`
     ├── JobCancelled           `.reason`
     ├── JobExpired             `.reason`
+    ├── JobLost                … while its task was running: it is no longer the task's to end
     └── ResultTimeout          the job goes on; only the wait is over (a TimeoutError, too)
 """
 
@@ -35,6 +36,7 @@ __all__ = [
     "JobExists",
     "JobExpired",
     "JobFailed",
+    "JobLost",
     "JobNotFound",
     "ResultError",
     "ResultTimeout",
@@ -123,6 +125,10 @@ class JobExpired(JobError):
     ) -> None:
         super().__init__(message, job_id=job_id)
         self.reason = reason
+
+
+class JobLost(JobError):
+    """The job was settled, or given to others, before its task's own transaction could end it."""
 
 
 class ResultTimeout(JobError, TimeoutError):

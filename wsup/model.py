@@ -34,10 +34,16 @@ class Model:
 
 
 def build(
-    task: str, function: Callable[..., Any], parameters: Sequence[inspect.Parameter]
+    task: str,
+    function: Callable[..., Any],
+    parameters: Sequence[inspect.Parameter],
+    narrow: Callable[[dict[str, Any]], dict[str, Any]] = dict,
 ) -> Model:
-    """The model of a function. Raises TaskError for an annotation that can't be decoded into."""
-    hints = _hints(task, function)
+    """The model of a function. Raises TaskError for an annotation that can't be decoded into.
+
+    `narrow` may make other annotations of the function's.
+    """
+    hints = narrow(_hints(task, function))
     for p in parameters:
         if trouble := _trouble(hints.get(p.name, Any)):
             raise TaskError(

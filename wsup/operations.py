@@ -7,6 +7,7 @@ from typing import Any
 from wsup.enqueue import Client
 from wsup.job import Job, JobState
 from wsup.jobs import Filter, Jobs
+from wsup.keys import set_key_limit
 from wsup.queue import Queue, QueueInfo, queues
 from wsup.sql.steps import adrive, drive
 
@@ -53,3 +54,12 @@ class Operations:
     async def aqueues(self) -> list[QueueInfo]:
         """`queues` for asyncio."""
         return await adrive(queues(), self._client.pool.aperform)
+
+    def set_key_limit(self, key: str, key_limit: int | None) -> None:
+        """Let `key_limit` jobs with this key run at once, whatever they say themselves, those that
+        wait and those that come; None: what they say. Raises TaskError, DatabaseError."""
+        drive(set_key_limit(key, key_limit), self._client.pool.perform)
+
+    async def aset_key_limit(self, key: str, key_limit: int | None) -> None:
+        """`set_key_limit` for asyncio."""
+        await adrive(set_key_limit(key, key_limit), self._client.pool.aperform)

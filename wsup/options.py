@@ -101,6 +101,8 @@ LONGEST_TIME: Final = 100 * 366 * 86400
 
 #: What `expires` and `deadline` take.
 WHEN: Final = "seconds above 0, a timedelta, or a datetime with a time zone"
+#: Jobs that wait for others are held by one host, in seconds.
+LONGEST_BATCH_WAIT: Final = 60
 
 #: For each option: whether a value will do, and what to say if it won't.
 RULES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
@@ -116,6 +118,11 @@ RULES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "timeout": (
         lambda v: v is None or (_is_seconds(v) and 0 < v <= LONGEST_TIME),
         "seconds above 0, or None for no limit",
+    ),
+    "batch": (lambda v: _is_integer(v, 1, 10_000), "an integer from 1 to 10000"),
+    "batch_wait": (
+        lambda v: _is_seconds(v) and v <= LONGEST_BATCH_WAIT,
+        f"seconds from 0 to {LONGEST_BATCH_WAIT}",
     ),
     "backoff": (
         lambda v: isinstance(v, Backoff) or _is_seconds(v),

@@ -59,8 +59,11 @@ class Signature:
     def prepare(self) -> Model:
         """Resolve the annotations. Raises TaskError for one that JSON can't be turned into."""
         if self._built is None:
-            self._built = build(self.task, self._function, self._parameters)
+            self._built = self._build()
         return self._built
+
+    def _build(self) -> Model:
+        return build(self.task, self._function, self._parameters)
 
     # receiving --------------------------------------------------------------------------------
 

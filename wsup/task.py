@@ -21,6 +21,7 @@ class BaseTask(Enqueuer[P, R]):
     """What tasks have in common, whether their function is a plain or an async one."""
 
     is_async: ClassVar[bool]
+    signature_kind: ClassVar[type[Signature]] = Signature
     #: As the function has it.
     __name__: str
 
@@ -38,6 +39,8 @@ class BaseTask(Enqueuer[P, R]):
         capture_level: int | None,
         expires: float | timedelta | None = None,
         deadline: float | timedelta | None = None,
+        batch: int = 0,
+        batch_wait: float = 0.0,
     ) -> None:
         # First, for it also copies the function's own attributes.
         functools.update_wrapper(cast("Callable[P, Any]", self), function)
@@ -56,8 +59,12 @@ class BaseTask(Enqueuer[P, R]):
         #: Seconds, from when a job may start, until it may start no more, and go on no more.
         self.expires = in_seconds(expires)
         self.deadline = in_seconds(deadline)
+        #: How many jobs one call takes at most (0: it is called with one job) …
+        self.batch = batch
+        #: … and how many seconds they wait for each other.
+        self.batch_wait = batch_wait
         order = Order(name, queue, priority, task_expires=self.expires, task_deadline=self.deadline)
-        super().__init__(Signature(name, function), order, client)
+        super().__init__(self.signature_kind(name, function), order, client)
 
     def options(
         self,
@@ -140,6 +147,14 @@ class BaseTask(Enqueuer[P, R]):
     def call(self, args: str) -> Any:
         """Call the function with arguments out of a JSON object. Raises ArgumentsError."""
         return self._signature.call(args)
+
+    def load(self, args: str) -> Any:
+        """What a batch task's job was enqueued with."""
+        raise NotImplementedError(f"task {self.name} is no batch task")
+
+    def call_batch(self, items: list[Any]) -> Any:
+        """Call a batch task's function."""
+        raise NotImplementedError(f"task {self.name} is no batch task")
 
     def encode(self, result: Any) -> bytes | None:
         """A result as JSON; None for None. Raises ResultError if JSON can't carry it."""

@@ -82,7 +82,7 @@ CREATE TYPE wsup.outcome_state AS ENUM ('succeeded', 'failed', 'cancelled', 'exp
 -- How a job ended, once.
 CREATE TABLE wsup.outcome (
     job         bigint             PRIMARY KEY,
-    finished_at timestamptz        NOT NULL DEFAULT now(),
+    finished_at timestamptz        NOT NULL DEFAULT statement_timestamp(),
     state       wsup.outcome_state NOT NULL,
     seconds     real,                      -- how long the last attempt ran
     supervisor  integer,

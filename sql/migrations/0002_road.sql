@@ -357,8 +357,10 @@ $make$;
 --   back_*     jobs that run again: at once (delay NULL) or after `delay` seconds
 --   fail_*     attempts that went wrong, of jobs among the two above
 -- Only jobs still in their claim count, the claim being locked until the commit; the others were
--- given to somebody else, and what this supervisor says of them is dropped. Returns their number, and
--- that of the jobs whose turn has come by it (0013_keys.sql).
+-- given to somebody else, and what this supervisor says of them is dropped: `refused` is their number.
+-- `passed` is that of the jobs whose turn has come by it (0013_keys.sql).
+-- Nobody is waited for: claims that another transaction has locked, to finish a job itself perhaps,
+-- are returned as `locked`, and what was said of their jobs is to be said again later.
 -- Elements are taken by their subscript: in PL/pgSQL that costs less than to unnest eight arrays.
 CREATE FUNCTION wsup.settle(
     supervisor integer,
@@ -367,7 +369,7 @@ CREATE FUNCTION wsup.settle(
     back_claim bigint[], back_job bigint[], back_attempt smallint[], back_delay real[],
     fail_claim bigint[], fail_job bigint[], fail_attempt smallint[], fail_subworker smallint[],
     fail_lost boolean[], fail_type text[], fail_message text[], fail_traceback text[],
-    OUT refused bigint, OUT passed bigint
+    OUT refused bigint, OUT passed bigint, OUT locked bigint[]
 ) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off
@@ -381,6 +383,8 @@ DECLARE
     rest   int8multirange[];
     keyed  boolean;                        -- some of their jobs have a key
     accepted bigint;
+    -- Claims that were locked when wsup.take_notes came by, in this transaction.
+    skipped CONSTANT bigint[] := coalesce(nullif(current_setting('wsup.locked', true), ''), '{}');
 BEGIN
     refused := cardinality(over_job) + cardinality(back_job);
     passed := 0;
@@ -392,7 +396,8 @@ BEGIN
                   FROM unnest(over_claim || back_claim, over_job || back_job) AS u(claim, job)
                  GROUP BY u.claim) s
           JOIN wsup.claim c ON c.supervisor = settle.supervisor AND c.id = s.claim
-           FOR UPDATE OF c) l;
+         WHERE NOT c.id = ANY (skipped)
+           FOR UPDATE OF c SKIP LOCKED) l;
 
     INSERT INTO wsup.outcome
         (job, state, seconds, supervisor, subworker, attempt, result, reason)
@@ -462,6 +467,15 @@ BEGIN
     IF NOT '{}' = ALL (rest) THEN
         UPDATE wsup.claim c SET jobs = r.jobs FROM unnest(claims, rest) AS r(claim, jobs)
          WHERE c.supervisor = settle.supervisor AND c.id = r.claim AND NOT isempty(r.jobs);
+    END IF;
+
+    -- A claim that was not there to be locked, and is there, was locked; if it isn't any more, whoever
+    -- had locked it has emptied it, and none of these jobs was left in it.
+    IF refused > 0 THEN
+        SELECT array_agg(DISTINCT c.id), refused - count(*) INTO locked, refused
+          FROM unnest(over_claim || back_claim) AS u(claim)
+          JOIN wsup.claim c ON c.supervisor = settle.supervisor AND c.id = u.claim
+         WHERE NOT c.id = ANY (coalesce(claims, '{}'));
     END IF;
 END
 $$;

@@ -120,8 +120,10 @@ $$;
 
 -- Buries a supervisor: what its claims still hold is given to others, at the same attempt. The
 -- claims alone tell what was not finished; outcomes are not asked. A job lost with its host
--- `max_lost` times before is not tried again. Returns the number of jobs that were held.
-CREATE FUNCTION wsup.rescue(dead integer, max_lost integer) RETURNS bigint
+-- `max_lost` times before is not tried again. Returns the number of jobs that were held. A claim that
+-- somebody else keeps locked for `patience` seconds is left; being nobody's, it is seen as another
+-- dead supervisor's later.
+CREATE FUNCTION wsup.rescue(dead integer, max_lost integer, patience real DEFAULT 1) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
 SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
@@ -133,8 +135,18 @@ DECLARE
 BEGIN
     DELETE FROM wsup.supervisor s WHERE s.id = dead RETURNING s.host INTO host;
     DELETE FROM wsup.sleeper s WHERE s.supervisor = dead;
-    WITH gone AS (
-        DELETE FROM wsup.claim c WHERE c.supervisor = dead
+    -- A turn that is under way, or a task that is finishing its job itself, is waited for; not one that
+    -- hangs.
+    FOR i IN 1..patience / 0.05 LOOP
+        EXIT WHEN (SELECT count(*) FROM wsup.claim c WHERE c.supervisor = dead)
+                = (SELECT count(*) FROM (SELECT FROM wsup.claim c WHERE c.supervisor = dead
+                                            FOR UPDATE SKIP LOCKED) l);
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+    WITH held_claims AS MATERIALIZED (
+        SELECT c.id FROM wsup.claim c WHERE c.supervisor = dead FOR UPDATE SKIP LOCKED),
+    gone AS (
+        DELETE FROM wsup.claim c USING held_claims h WHERE c.supervisor = dead AND c.id = h.id
         RETURNING c.jobs, c.retried, c.attempts),
     held AS MATERIALIZED (
         SELECT n.job, coalesce(a.attempt, 1::smallint) AS attempt

@@ -29,26 +29,47 @@ CREATE TABLE wsup.log (
 );
 
 -- Stores what is new of jobs, the i-th elements belonging together; NULL: nothing new. As with results,
--- only jobs still in their claim count, the claim being locked until the commit. A piece that is
--- sent again is known by its number.
+-- only jobs still in their claim count, the claim being locked until the commit; and those that their
+-- own tasks have ended (wsup.finish) meanwhile. A piece that is sent again is known by its number.
+-- Nobody is waited for: claims that another transaction has locked are returned. wsup.settle passes
+-- them by, too, in this transaction: no end goes before the notes of its job.
 CREATE FUNCTION wsup.take_notes(
     supervisor integer, claims bigint[], jobs bigint[], attempts smallint[], pieces bigint[],
-    fractions real[], messages text[], checkpoints text[], lines text[]
-) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    fractions real[], messages text[], checkpoints text[], lines text[], OUT locked bigint[]
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
 SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
     ours integer[];
+    seen bigint[];
 BEGIN
     WITH held AS MATERIALIZED (
         SELECT c.id, c.jobs FROM (SELECT DISTINCT u.claim FROM unnest(claims) AS u(claim)) u
           JOIN wsup.claim c ON c.supervisor = take_notes.supervisor AND c.id = u.claim
-           FOR UPDATE OF c)
-    SELECT array_agg(i ORDER BY i) INTO ours
+           FOR UPDATE OF c SKIP LOCKED)
+    SELECT array_agg(i ORDER BY i), (SELECT array_agg(h.id) FROM held h) INTO ours, seen
       FROM generate_subscripts(take_notes.jobs, 1) AS i
       JOIN held h ON h.id = claims[i] AND h.jobs @> take_notes.jobs[i];
+
+    IF coalesce(cardinality(ours), 0) < cardinality(take_notes.jobs) THEN
+        SELECT array_agg(DISTINCT c.id) INTO locked
+          FROM unnest(claims) AS u(claim)
+          JOIN wsup.claim c ON c.supervisor = take_notes.supervisor AND c.id = u.claim
+         WHERE NOT c.id = ANY (coalesce(seen, '{}'));
+        ours := ARRAY(
+            SELECT * FROM unnest(ours)
+             UNION ALL
+            SELECT i FROM generate_subscripts(take_notes.jobs, 1) AS i
+              JOIN wsup.outcome o ON o.job = take_notes.jobs[i]
+             WHERE o.supervisor = take_notes.supervisor AND o.attempt = attempts[i]
+               AND o.state = 'succeeded' AND NOT claims[i] = ANY (coalesce(locked, '{}'))
+               AND NOT i = ANY (coalesce(ours, '{}')));
+        IF locked IS NOT NULL THEN
+            PERFORM set_config('wsup.locked', locked::text, true);
+        END IF;
+    END IF;
 
     INSERT INTO wsup.progress AS p (job, attempt, fraction, message)
     SELECT DISTINCT ON (take_notes.jobs[i])

@@ -1,4 +1,4 @@
-SELECT refused, passed FROM wsup.settle(
+SELECT refused, passed, locked FROM wsup.settle(
     %s::integer,
     %s, %s, %s, %s, %s, %s, %s, %s,
     %s, %s, %s, %s,

@@ -1,1 +1,1 @@
-SELECT wsup.take_notes(%s::integer, %s, %s, %s, %s, %s, %s, %s, %s)
+SELECT locked FROM wsup.take_notes(%s::integer, %s, %s, %s, %s, %s, %s, %s, %s)

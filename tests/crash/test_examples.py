@@ -78,6 +78,15 @@ PRINTED = {
         cleo: 1, 3, 6, 10, 15
         and the audit: 0
         """,
+    "payments": r"""
+        30 jobs have moved 3000 cents
+        Ada has 3000 less
+        30 balances were seen, the highest is 3000 above the first
+        """,
+    "readings": r"""
+        1000 readings are stored
+        one is not: -300\.0 degrees
+        """,
     "orders": r"""
         to ada@example\.org: thank you for order 1
         order rolled back: no raincoats left

@@ -246,7 +246,7 @@ def prepared_by(relay: Relay, change: Callable[[bytes], bytes]) -> bool:
         noop.enqueue()
     # Asked on the very connection that the jobs went through.
     pool: Any = app._client.pool
-    with pool._connection() as connection:
+    with pool.connection() as connection:
         row = connection.execute("SELECT count(*) FROM pg_prepared_statements").fetchone()
     app.close()
     return bool(row[0])

@@ -1,6 +1,5 @@
 """Rescue, promotion, sleeping and waking, lanes."""
 
-import threading
 from typing import Any
 
 import psycopg
@@ -47,19 +46,15 @@ def test_a_job_that_kills_every_host_is_given_up(connection: Connection) -> None
 
 
 def test_rescue_and_a_late_commit_never_both_count(database: str, connection: Connection) -> None:
-    """Whoever comes first has the claim; the other waits for it, and finds it gone."""
+    """Whoever comes first has the claim; the turn comes back later, and finds it gone."""
     fill(connection, 1)
     (row,) = pull(connection, 1)
-    refused: list[int] = []
+    late = succeeded(row)
     with psycopg.connect(database) as rescuer:
         rescuer.execute("SELECT wsup.rescue(1, 5)")
-        late = threading.Thread(target=lambda: refused.append(settle(database, succeeded(row))))
-        late.start()
-        while not one(connection, "SELECT count(*) FROM pg_locks WHERE NOT granted"):
-            pass
-        rescuer.commit()
-    late.join()
-    assert refused == [1]
+        turn = with_source(database, lambda source: source.turn([late], None))
+        assert (turn.refused, turn.deferred) == (0, [late])
+    assert settle(database, late) == 1
     assert places(connection, row[1]) == ["ready"]
 
 

@@ -68,6 +68,7 @@ FOR_RUNNERS = (
     "SELECT nextval('wsup.lane_turn')",
 )
 CANCEL = ("SELECT wsup.cancel('{1,2}')",)
+FINISH = ("SELECT wsup.finish(1, 2, 0, 0, NULL)",)
 CONTENTS = (
     "SELECT args FROM wsup.job",
     "SELECT args FROM wsup.schedule",
@@ -115,11 +116,12 @@ def dsns(database: str, connection: Connection) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("kind", "denied"),
     [
-        ("enqueue", FOR_NO_ROLE + FOR_RUNNERS + CONTENTS + STATUSES + CANCEL),
+        ("enqueue", FOR_NO_ROLE + FOR_RUNNERS + CONTENTS + STATUSES + CANCEL + FINISH),
         ("run", FOR_NO_ROLE + ENQUEUE + CONTENTS[3:] + CANCEL),
-        ("status", FOR_NO_ROLE + FOR_RUNNERS + CONTENTS + ENQUEUE + CANCEL),
-        ("read", FOR_NO_ROLE + FOR_RUNNERS + ENQUEUE + CANCEL),
-        ("cancel", FOR_NO_ROLE + FOR_RUNNERS + CONTENTS + STATUSES + ENQUEUE),
+        ("status", FOR_NO_ROLE + FOR_RUNNERS + CONTENTS + ENQUEUE + CANCEL + FINISH),
+        ("read", FOR_NO_ROLE + FOR_RUNNERS + ENQUEUE + CANCEL + FINISH),
+        ("cancel", FOR_NO_ROLE + FOR_RUNNERS + CONTENTS + STATUSES + ENQUEUE + FINISH),
+        ("finish", FOR_NO_ROLE + FOR_RUNNERS + CONTENTS + STATUSES + ENQUEUE + CANCEL),
     ],
 )
 def test_what_a_role_may_not_do(kind: str, denied: tuple[str, ...], dsns: dict[str, str]) -> None:
@@ -225,6 +227,23 @@ def test_the_cancelling_role_cancels(dsns: dict[str, str], connection: Connectio
     by_queue = CliRunner().invoke(main, [*command, "--queue", "default"])
     assert by_queue.exit_code == 1
     assert "permission denied" in by_queue.stderr
+
+
+def test_the_finishing_role_ends_what_runs(dsns: dict[str, str], connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO wsup.supervisor (id, host, pid, version, queues, subworkers, lease)"
+        " OVERRIDING SYSTEM VALUE VALUES (1, '', 0, '', '{}', 1, 9)"
+    )
+    ((claim, job, *_),) = pull(connection, 1)
+    with psycopg.connect(dsns["finish"], autocommit=True) as tasks:
+        for wrong in (claim + 1, job), (claim, job + 1):
+            with pytest.raises(psycopg.DatabaseError, match="is no longer held under claim"):
+                tasks.execute("SELECT wsup.finish(%s, %s, 0, 0, NULL)", wrong)
+        tasks.execute("SELECT wsup.finish(%s, %s, 0, 0, '5')", [claim, job])
+        with pytest.raises(psycopg.DatabaseError, match="is no longer held under claim"):
+            tasks.execute("SELECT wsup.finish(%s, %s, 0, 0, '5')", [claim, job])
+    assert connection.execute("SELECT wsup.status(%s)", [job]).fetchone() == ("succeeded",)
+    assert connection.execute("SELECT FROM wsup.claim").rowcount == 0
 
 
 def test_the_reading_role_sees_everything(dsns: dict[str, str]) -> None:

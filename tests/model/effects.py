@@ -60,7 +60,7 @@ class Pulled:
 class Rescued:
     dead: int
     count: int
-    #: The claims that were there when the rescue began.
+    #: The claims that it must take: those that were there, unless some may have been locked.
     claims: frozenset[int]
 
 

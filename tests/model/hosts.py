@@ -5,7 +5,7 @@ from typing import Any
 
 from effects import Promoted, Pulled, Rescued, Settled
 from reference import MAX_LOST, Reference
-from sessions import Rows, Session, query
+from sessions import Rows, Session, query, sql
 
 from wsup.sql.answers import Held, Row
 from wsup.sql.settlement import CANCELLED, EXPIRED, SUCCEEDED, Back, Entry, Failure, Over, columns
@@ -70,6 +70,8 @@ class Host:
         #: What was pulled and has not ended, by claim and job.
         self.held: dict[tuple[int, int], Row] = {}
         self.sending: list[Entry] = []
+        #: Of these, what is to be sent again: its claims were locked.
+        self.deferred: list[Entry] = []
         #: The connection was lost: first of all, the claims must be compared.
         self.lost = False
         self.gather = Gather(
@@ -116,11 +118,18 @@ class Host:
         if not entries:
             return
         self.sending, self.gather.finished = entries, []
-        supervisor, effects = self.id, self._take("settle")
+        effects = self._take("settle")
         self.session.send(
-            query("settle", columns(supervisor, entries)),
-            lambda rows: effects.append(Settled(supervisor, entries, rows[0][0])),
+            query("settle", columns(self.id, entries)),
+            lambda rows: effects.append(self._settled(entries, *rows[0])),
         )
+
+    def _settled(
+        self, entries: list[Entry], refused: int, _passed: int, locked: list[int] | None
+    ) -> Settled:
+        self.deferred = [entry for entry in entries if entry.claim in (locked or ())]
+        taken = [entry for entry in entries if entry not in self.deferred]
+        return Settled(self.id, taken, refused)
 
     def promote(self, n: int) -> None:
         effects = self._take("promote")
@@ -146,16 +155,18 @@ class Host:
             self.gather.finished.append(ending(self.held.pop(pair), "is cancelled", 0))
         return [Pulled(self.id, [])]
 
-    def rescue(self, dead: int) -> None:
-        claims, effects = self._reference.claims(dead), self._take("rescue")
+    def rescue(self, dead: int, *, locked: bool) -> None:
+        claims = frozenset() if locked else self._reference.claims(dead)
+        effects = self._take("rescue")
         self.session.send(
-            query("rescue", [dead, MAX_LOST]),
+            sql("SELECT wsup.rescue(%s, %s, 0)", [dead, MAX_LOST]),
             lambda rows: effects.append(Rescued(dead, rows[0][0], claims)),
         )
 
     def heard(self, effects: list[Any]) -> None:
         """The reply to COMMIT has come."""
-        self.sending = []
+        self.gather.finished[:0] = self.deferred
+        self.sending, self.deferred = [], []
         for effect in effects:
             if isinstance(effect, Pulled) and effect.rows:
                 self.recovery.pulled(effect.rows)
@@ -165,7 +176,7 @@ class Host:
         """The connection is lost; there is another one. What was sent may or may not be there."""
         self.session = session
         self.gather.finished[:0] = self.sending
-        self.sending = []
+        self.sending, self.deferred = [], []
         self.lost, session.refused = True, False
 
     def compare(self) -> None:

@@ -119,7 +119,8 @@ class Machine(People):
         # The first of all those whose results are being committed at this moment.
         settling = [dead for dead in holding if self.world.is_settling(dead)]
         if mind is not None and holding:
-            mind.rescue([*settling, *holding][which % len(holding)])
+            dead = [*settling, *holding][which % len(holding)]
+            mind.rescue(dead, locked=self.world.may_be_locked(dead))
             self._go_on(mind.session, commit=commit)
 
     # time -----------------------------------------------------------------------------------------
@@ -144,7 +145,7 @@ class Machine(People):
             mind.finish(0, 100, "succeeds")
             self._whole_turn(mind)
         for dead in set(self.ids) - {mind.id for mind in self.hosts}:
-            self.hosts[0].rescue(dead)
+            self.hosts[0].rescue(dead, locked=False)
             self.commit(self.hosts[0].session)
         for _ in range(MOST_JOBS):  # at most so many generations
             self._run_all(self.hosts[0])

@@ -21,8 +21,11 @@ BUGS = {
     "a rescue looks for missing outcomes": Bug(
         "rescue",
         {
-            """DELETE FROM wsup.claim c WHERE c.supervisor = dead
-        RETURNING c.jobs, c.retried, c.attempts)""": """
+            """held_claims AS MATERIALIZED (
+        SELECT c.id FROM wsup.claim c WHERE c.supervisor = dead FOR UPDATE SKIP LOCKED),
+    gone AS (
+        DELETE FROM wsup.claim c USING held_claims h WHERE c.supervisor = dead AND c.id = h.id
+        RETURNING c.jobs, c.retried, c.attempts)""": """gone AS (
         SELECT c.jobs, c.retried, c.attempts FROM wsup.claim c WHERE c.supervisor = dead),
     forgotten AS (DELETE FROM wsup.claim c WHERE c.supervisor = dead)""",
             "WHERE u.job = n.job) a ON true)": """WHERE u.job = n.job) a ON true

@@ -111,10 +111,10 @@ class Relations(Machine):
     @rule(key=st.sampled_from(["k", "l"]), on_conflict=st.sampled_from(["skip", "replace"]))
     def race_for_key(self, key: str, on_conflict: str) -> None:
         """All writers ask for the same key before the first of them has committed."""
-        if any(writer.open for writer in self.writers):
+        if any(session.open for session in self.writers):
             return
-        for writer in range(WRITERS):
-            if session := self._writer(writer, READ_COMMITTED, 1):
+        for number in range(WRITERS):
+            if session := self._writer(number, READ_COMMITTED, 1):
                 self._send_unique(session, Request("a", 0, 0, False), [key], on_conflict)
                 self.check()
         for session in self.writers:

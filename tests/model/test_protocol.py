@@ -18,7 +18,7 @@ from world import World
 RUNS, STEPS = {Lanes: 80, Relations: 60}, 60
 MANY_RUNS = "WSUP_MODEL_RUNS"
 #: Runs within which a bug must be found.
-RUNS_TO_FIND = 1000
+RUNS_TO_FIND = 150
 
 
 @pytest.fixture

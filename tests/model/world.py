@@ -3,7 +3,7 @@
 from typing import Any
 
 import psycopg
-from effects import Settled
+from effects import Rescued, Settled
 from found import Found, look
 from sessions import Session
 
@@ -67,6 +67,14 @@ class World:
             isinstance(effect, Settled) and effect.supervisor == supervisor
             for session in self.busy()
             for effect in session.effects
+        )
+
+    def may_be_locked(self, supervisor: int) -> bool:
+        """Claims of its? A transaction that waits has not told yet what it has done."""
+        return self.is_settling(supervisor) or any(
+            any(isinstance(e, Rescued) and e.dead == supervisor for e in session.effects)
+            or (session.waiting and {"settle", "rescue"} & set(session.steps or ()))
+            for session in self.busy()
         )
 
     def watch(self) -> None:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from wsup import App, Cancel, Retry, Snooze, current_job
-from wsup.subworkers import attempt as attempt_module
+from wsup.subworkers import result as result_module
 from wsup.subworkers import wire
 from wsup.subworkers.attempt import Attempts
 from wsup.subworkers.board import Board, board_bytes
@@ -92,7 +92,7 @@ def test_verdicts(attempts: Attempts) -> None:
 def test_a_result_too_large_for_the_database_is_told(
     attempts: Attempts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempt_module, "LARGEST_RESULT", 10)
+    monkeypatch.setattr(result_module, "LARGEST_RESULT", 10)
     assert isinstance(run(attempts, lambda: "x" * 8), wire.Succeeded)
     report = run(attempts, lambda: "x" * 9)
     assert isinstance(report, wire.Failed)
@@ -160,7 +160,7 @@ def test_a_signal_between_two_tasks_is_heeded_by_the_next(attempts: Attempts) ->
 
 def test_no_attempt_follows_one_that_the_deadline_has_ended(attempts: Attempts) -> None:
     """Not even if the server's clock, which is corrected now and then, says that it is not over."""
-    board = attempts._board
+    board = attempts.board
     ahead = time.time_ns() - time.monotonic_ns()
     board.set_clock(ahead)
 

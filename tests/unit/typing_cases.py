@@ -1,11 +1,13 @@
 """What a type checker knows of a task. Not run: mypy reads it, and reports each unused ignore."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, assert_type
 
 import psycopg
 
-from wsup import App, AsyncTask, FailedJobs, Job, QueueInfo, Task
+from wsup import App, AsyncTask, FailedJobs, Job, QueueInfo, Task, current_job
 from wsup.subworkers.contract import RunnableApp, RunnableTask
 
 app = App()
@@ -66,6 +68,53 @@ def keys_are_made_of_the_arguments() -> None:
     pay.options(unique_key=lambda order, amount, note="": order)  # type: ignore[arg-type, return-value]
     pay.options(unique_key="k", on_conflict="ignore")  # type: ignore[arg-type]
     app.task(expires=5, deadline="soon")  # type: ignore[call-overload]
+
+
+@dataclass
+class Parcel:
+    to: str
+
+
+@app.task(batch=100, batch_wait=0.5)
+def send(parcels: list[Parcel]) -> list[int | Exception]:
+    return [len(parcel.to) for parcel in parcels]
+
+
+@app.task(batch=10)
+async def carry(weights: Sequence[int]) -> list[str]:
+    return [str(weight) for weight in weights]
+
+
+@app.task(batch=10, retries=3)
+def throw(parcels: list[Parcel]) -> None: ...
+
+
+async def batch_tasks_are_enqueued_one_by_one() -> None:
+    assert_type(send.enqueue(Parcel("a")), Job[int])
+    assert_type(await carry.aenqueue(1), Job[str])
+    assert_type(throw.enqueue(Parcel("a")).result(), None)
+    assert_type(send([Parcel("a")]), Sequence[int | Exception])
+    assert_type(await carry([1]), Sequence[str | Exception])
+    await runs(send, carry, app)
+    send.enqueue([Parcel("a")])  # type: ignore[arg-type]
+    carry.enqueue("1")  # type: ignore[arg-type]
+    app.task(batch=5)(pay)  # type: ignore[arg-type]
+
+
+async def transactions_give_the_connection_that_they_are_given(
+    connection: psycopg.Connection[dict[str, Any]],
+    coroutine: psycopg.AsyncConnection[dict[str, Any]],
+) -> None:
+    job = current_job()
+    with job.transaction() as own:
+        assert_type(own, psycopg.Connection[tuple[Any, ...]])
+    with job.transaction(connection) as given:
+        assert_type(given, psycopg.Connection[dict[str, Any]])
+    async with job.atransaction() as own_async:
+        assert_type(own_async, psycopg.AsyncConnection[tuple[Any, ...]])
+    async with job.atransaction(coroutine) as given_async:
+        assert_type(given_async, psycopg.AsyncConnection[dict[str, Any]])
+    job.transaction(coroutine)  # type: ignore[call-overload]
 
 
 def many_are_checked_where_they_are_made() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from road import fill, pull, put_off, settle, succeeded, with_source
+from road import failed, fill, pull, put_off, settle, succeeded, with_source
 from roles import grant, roles_on
 
 from wsup.sql.answers import Row
@@ -61,7 +61,7 @@ def test_nothing_is_taken_of_a_job_that_is_not_held(database: str, connection: C
     fill(connection, 3)
     settled, again = pull(connection, 2)
     (other,) = pull(connection, 1, supervisor=2)
-    settle(database, succeeded(settled))
+    settle(database, failed(settled))
     connection.execute("UPDATE wsup.claim SET id = id + 100 WHERE supervisor = 1")
     everything = {"fraction": 0.5, "checkpoint": b"1"}
     take(database, *(note(row, 1, "late", **everything) for row in (settled, again, other)))
