@@ -163,10 +163,15 @@ def finished(
 
 def alive(pid: int) -> bool:
     """Is there such a process, other than as a zombie?"""
+    return process_state(pid) not in ("", "Z")
+
+
+def process_state(pid: int) -> str:
+    """As ps shows it: R runs or wants to, S waits, Z is dead; "": there is no such process."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return ""
 
 
 def failures(connection: "psycopg.Connection[Any]", job: int) -> list[tuple[int, str, str]]:

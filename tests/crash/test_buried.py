@@ -10,7 +10,17 @@ from typing import Any
 import psycopg
 import pytest
 from relay import Relay
-from running import Supervisor, alive, all_over, enqueue, enqueue_counts, finished, runs, until
+from running import (
+    Supervisor,
+    alive,
+    all_over,
+    enqueue,
+    enqueue_counts,
+    finished,
+    process_state,
+    runs,
+    until,
+)
 
 from wsup.supervisor.liveness import WITNESS_SECONDS
 
@@ -105,7 +115,7 @@ def test_who_was_away_starts_nothing_before_it_knows_that_it_was_not_buried(
         [number],
     )
     second.wait_for(f"supervisor {number} is dead")
-    until(lambda: is_still(ledger), "its subworkers have done what they had")
+    until(lambda: are_idle(old, ledger), "its subworkers have done what they had")
     before = runs_by(old, ledger)
     first.send(signal.SIGCONT)
     first.wait_for("registered as supervisor", times=2)
@@ -118,11 +128,13 @@ def test_who_was_away_starts_nothing_before_it_knows_that_it_was_not_buried(
     assert claims.fetchone() == (0,)
 
 
-def is_still(file: Path) -> bool:
-    """Nothing tells that nothing more will be written."""
-    size = file.stat().st_size
+def are_idle(pids: set[int], ledger: Path) -> bool:
+    """They wait, and go on waiting: nothing tells that nothing more will be written."""
+    before = ledger.stat().st_size
+    waited = all(process_state(pid) == "S" for pid in pids)
     time.sleep(0.5)
-    return file.stat().st_size == size
+    waited = waited and all(process_state(pid) == "S" for pid in pids)
+    return waited and ledger.stat().st_size == before
 
 
 def runs_by(pids: set[int], ledger: Path) -> int:

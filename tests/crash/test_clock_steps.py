@@ -159,7 +159,7 @@ def test_time_outs_and_delays_keep_to_their_seconds(
         assert seconds(connection, job)[1] >= SHORT
     for job, delay in zip(later, (LATER, 1), strict=True):
         due, ended = seconds(connection, job)
-        assert due == pytest.approx(delay, abs=0.001)
+        assert due == pytest.approx(delay, abs=0.5)  # and not a day
         assert ended >= due
     assert [attempt for attempt, *_ in failures(connection, retried)] == [1, 2, 3]
     assert [state(connection, job) for job in patient] == ["running", "running"]
