@@ -135,13 +135,15 @@ def _busy(drain: Drain, rates: Rates, last: int) -> int:
     connection = drain.connection
     with drain.supervisor(ON) as supervisor:
         left = _await_removal(connection, last)
-        began = time.monotonic()
+        began = removed = time.monotonic()
         for _ in range(3 * drain.drains):
             rate = drain.rate(supervisor)
             was, left = left, _one(connection, "finished_left", last)
             tell(f"{left:,} are left: {rate:,.0f} jobs/s")
-            if left == was:
-                raise BenchError(f"removing has stopped, with {left} left")
+            if left < was:
+                removed = time.monotonic()
+            elif time.monotonic() > removed + PATIENCE:
+                raise BenchError(f"removing has stopped, with {left:,} left")
             if left or not rates.busy:  # they were being removed to the end of it
                 rates.busy.append(rate)
             if not left:
