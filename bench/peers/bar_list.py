@@ -184,6 +184,8 @@ BARS = (
         _figure("busy", "kept")),
     Bar("obstacle-161-keys", "the same, of jobs of 160 other serial keys", ">=", 0.95,
         _figure("busy-keys", "kept")),
+    Bar("noop-before", "no-op of jobs that use no feature / before there were any", ">=", 0.97,
+        _never),
     Bar("keys", "1,000 serial keys / plain jobs", ">=", 0.5, _figure("keys", "kept")),
     Bar("retention", "10,000,000 finished jobs are removed: rate / without", ">=", 0.9,
         _figure("retention", "kept")),

@@ -71,13 +71,15 @@ def _measure(
         except PeerError as failed:
             error = str(failed)
     others = machine_seconds() - busy - (family_seconds(ours) - used)
-    share = 100 * others / (os.cpu_count() or 1) / (time.monotonic() - began)
+    seconds = time.monotonic() - began
+    share = 100 * others / (os.cpu_count() or 1) / seconds
     return Measured(
         workload=workload, round=number, system=system.name, version=installed.version,
         keeps_results=system.keeps_results, isolates=system.isolates, jobs=jobs,
         settings=settings.options, source=settings.source, why=settings.why,
         figures=figures, others=max(0.0, share), error=error, language=system.language,
         yardstick=system.yardstick, durable=not system.redis, series=series,
+        seconds=round(seconds, 1),
     )  # fmt: skip
 
 
