@@ -35,7 +35,7 @@ class Plan(NamedTuple):
     beside: int | None = None
 
     def obstacles(self, workload: str) -> int:
-        """None where the workload has none."""
+        """How many; 0 where the workload has none."""
         usual = WORKLOADS[workload].beside
         given = round(self.scale * usual) if self.beside is None else self.beside
         return given if usual else 0
