@@ -11,7 +11,7 @@ LINKS   = build/typing/wsup
 PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers links suite model test-matrix bench bench-long bench-model bench-kinds bench-retention bench-floor bench-reload soak clean
+.PHONY: help demo test lint types layers links suite model test-matrix bench bench-long bench-model bench-floor bench-reload soak clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,26 +41,19 @@ types: $(STAMP) links ## mypy, strict
 layers: $(STAMP) links ## Which package may import which
 	cd build/typing && $(abspath $(BIN))/lint-imports --config ../../setup.cfg --no-cache
 
-bench: $(STAMP) ## wsup and its peers side by side; ONLY=noop,cpu PEERS=wsup,pgqueuer ROUNDS=1
+bench: $(STAMP) ## wsup and its peers side by side; ONLY=noop,keys PEERS=wsup,pgqueuer ROUNDS=1
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m bench.peers $(if $(ONLY),--only $(ONLY)) $(if $(PEERS),--peers $(PEERS)) \
-		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY)$(PEERS)$(ROUNDS),,--write) $(ARGS)
+		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY)$(PEERS)$(ROUNDS)$(ARGS),,--write) $(ARGS)
 
-bench-long: $(STAMP) ## Hours: steady states, obstacles, scale-out; ONLY= PEERS= ROUNDS= ARGS="--scale 0.1"
+bench-long: $(STAMP) ## Hours: steady states, obstacles, features, scale-out; ONLY= PEERS= ARGS="--scale 0.1"
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
-	$(BIN)/python -m bench.peers --long $(if $(ONLY),--only $(ONLY)) \
-		--peers $(or $(PEERS),wsup,procrastinate,pgqueuer,single) \
-		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY)$(PEERS)$(ARGS),,--write) $(ARGS)
+	$(BIN)/python -m bench.peers --long $(if $(ONLY),--only $(ONLY)) $(if $(PEERS),--peers $(PEERS)) \
+		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY)$(PEERS)$(ROUNDS)$(ARGS),,--write) $(ARGS)
 
 bench-model: $(STAMP) ## The law of throughput, fitted to the scale-out of bench-long (docs/scale.md)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m bench.model $(ARGS)
-
-bench-kinds: $(STAMP) ## Chains, fan-outs and plain jobs in turn; ARGS="chains --jobs 20000"
-	$(BIN)/python -m bench.kinds $(ARGS)
-
-bench-retention: $(STAMP) ## The no-op rate while 10,000,000 finished jobs are removed; ARGS="--finished 1000000"
-	$(BIN)/python -m bench.retention $(ARGS)
 
 bench-floor: $(STAMP) ## wsup against PostgreSQL's own speed, in one run (docs/floor.md)
 	$(BIN)/python -m bench

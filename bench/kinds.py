@@ -16,12 +16,13 @@ from .app import app
 from .backlog import await_end, one
 from .errors import BenchError
 from .rounds import tell
-from .server import WORKER, Server
+from .server import DATABASE, WORKER, Server
 from .statements import statement
 from .supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from .backlog import Connection
 
@@ -59,7 +60,9 @@ def main() -> None:
     if unknown := set(given.kinds) - set(KINDS):
         sys.exit(f"no kind {', '.join(sorted(unknown))}: there are {', '.join(KINDS)}")
     try:
-        rates = measure([PLAIN, *(given.kinds or KINDS)], given.jobs, given.rounds)
+        with Server() as server, server.database(DATABASE):
+            names = [PLAIN, *(given.kinds or KINDS)]
+            rates = measure(server, server.folder, names, given.jobs, given.rounds)
     except (BenchError, EmbeddedError) as error:
         sys.exit(f"no figures: {error}")
     plain = statistics.median(rates[PLAIN])
@@ -69,17 +72,15 @@ def main() -> None:
         print(f"{kind.title:<24} {rate:>8,.0f} jobs/s, {rate / plain:.2f} of plain{bar}")
 
 
-def measure(names: Sequence[str], jobs: int, rounds: int) -> dict[str, list[float]]:
-    """Jobs a second of each kind, round by round."""
+def measure(
+    server: Server, folder: Path, names: Sequence[str], jobs: int, rounds: int
+) -> dict[str, list[float]]:
+    """Jobs a second of each kind, round by round, in a fresh database."""
     rates: dict[str, list[float]] = {name: [] for name in names}
-    with (
-        Server() as server,
-        server.database("measured") as database,
-        server.connect(database) as connection,
-    ):
-        app.database = server.dsn(database)
+    with server.connect(DATABASE) as connection:
+        app.database = server.dsn(DATABASE)
         try:
-            with Supervisor(server.dsn(database, WORKER), server.folder) as supervisor:
+            with Supervisor(server.dsn(DATABASE, WORKER), folder) as supervisor:
                 drain(connection, supervisor, KINDS[PLAIN], jobs // 10)
                 for _ in range(rounds):
                     for name, found in rates.items():

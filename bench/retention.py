@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wsup.config.embedded import EmbeddedError
 
@@ -15,15 +16,20 @@ from . import backlog
 from .app import app
 from .errors import BenchError
 from .rounds import tell
-from .server import WORKER, Server
+from .server import DATABASE, WORKER, Server
 from .statements import statement
 from .supervisor import Supervisor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     import psycopg
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
+#: Drains without, in each turn, and three times as many with.
+DRAINS = 4
 #: The least that the rate may have, of what it is when nothing is removed.
 BAR = 0.9
 STATES = ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED")
@@ -47,18 +53,40 @@ class Rates:
     seconds: float = 0.0
 
 
+class Drain(NamedTuple):
+    """How jobs are drained, again and again."""
+
+    dsn: str
+    folder: Path
+    connection: Connection
+    jobs: int
+    #: How often, in each turn.
+    drains: int
+
+    @contextmanager
+    def supervisor(self, variables: dict[str, str]) -> Iterator[Supervisor]:
+        """One that is warm."""
+        with Supervisor(self.dsn, self.folder, variables=variables) as supervisor:
+            backlog.drain(self.connection, supervisor, self.jobs // 10)
+            yield supervisor
+
+    def rate(self, supervisor: Supervisor) -> float:
+        return backlog.drain(self.connection, supervisor, self.jobs).rate
+
+
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.retention", description=__doc__)
     parser.add_argument("--finished", type=int, default=10_000_000, help="jobs to be removed")
     parser.add_argument("--jobs", type=int, default=200_000, help="jobs of each drain")
-    parser.add_argument("--drains", type=int, default=4, help="without, in each turn")
+    parser.add_argument("--drains", type=int, default=DRAINS, help="without, in each turn")
     return parser
 
 
 def main() -> None:
     given = parser().parse_args()
     try:
-        rates = measure(given.finished, given.jobs, given.drains)
+        with Server() as server, server.database(DATABASE):
+            rates = measure(server, server.folder, given.finished, given.jobs, given.drains)
     except (BenchError, EmbeddedError) as error:
         sys.exit(f"no figures: {error}")
     quiet, busy = median(rates.quiet), median(rates.busy)
@@ -68,23 +96,20 @@ def main() -> None:
     print(f"ratio {busy / quiet:.3f} (bar: ≥ {BAR}): {'met' if busy >= BAR * quiet else 'MISSED'}")
 
 
-def measure(finished: int, jobs: int, drains: int) -> Rates:
+def measure(server: Server, folder: Path, finished: int, jobs: int, drains: int = DRAINS) -> Rates:
     """The rates with and without, in turns, so that the machine's other work tells on both."""
-    with (
-        Server() as server,
-        server.database("measured") as database,
-        server.connect(database) as connection,
-    ):
-        app.database = server.dsn(database)
+    with server.connect(DATABASE) as connection:
+        app.database = server.dsn(DATABASE)
         try:
-            last = _fill(server.connect(database), finished)
+            last = _fill(server.connect(DATABASE), finished)
             tell(f"{finished:,} finished jobs are there")
+            drain = Drain(server.dsn(DATABASE, WORKER), folder, connection, jobs, drains)
             rates = Rates()
             left = finished
             while left:
-                _quiet(server, connection, jobs, drains, rates)
-                left = _busy(server, connection, jobs, drains, rates, last)
-            _quiet(server, connection, jobs, drains, rates)
+                _quiet(drain, rates)
+                left = _busy(drain, rates, last)
+            _quiet(drain, rates)
             return rates
         finally:
             app.close()
@@ -98,30 +123,27 @@ def _fill(connection: Connection, finished: int) -> int:
         return int(_one(connection, "last_job"))
 
 
-def _quiet(server: Server, connection: Connection, jobs: int, drains: int, rates: Rates) -> None:
-    dsn = server.dsn("measured", WORKER)
-    with Supervisor(dsn, server.folder, variables=OFF) as supervisor:
-        backlog.drain(connection, supervisor, jobs // 10)
-        for _ in range(drains):
-            rates.quiet.append(backlog.drain(connection, supervisor, jobs).rate)
+def _quiet(drain: Drain, rates: Rates) -> None:
+    with drain.supervisor(OFF) as supervisor:
+        for _ in range(drain.drains):
+            rates.quiet.append(drain.rate(supervisor))
             tell(f"nothing is removed: {rates.quiet[-1]:,.0f} jobs/s")
 
 
-def _busy(
-    server: Server, connection: Connection, jobs: int, drains: int, rates: Rates, last: int
-) -> int:
+def _busy(drain: Drain, rates: Rates, last: int) -> int:
     """Drain while jobs are removed, for a while; returns how many of them are left."""
-    dsn = server.dsn("measured", WORKER)
-    with Supervisor(dsn, server.folder, variables=ON) as supervisor:
-        backlog.drain(connection, supervisor, jobs // 10)
+    connection = drain.connection
+    with drain.supervisor(ON) as supervisor:
         left = _await_removal(connection, last)
-        began = time.monotonic()
-        for _ in range(3 * drains):
-            rate = backlog.drain(connection, supervisor, jobs).rate
+        began = removed = time.monotonic()
+        for _ in range(3 * drain.drains):
+            rate = drain.rate(supervisor)
             was, left = left, _one(connection, "finished_left", last)
             tell(f"{left:,} are left: {rate:,.0f} jobs/s")
-            if left == was:
-                raise BenchError(f"removing has stopped, with {left} left")
+            if left < was:
+                removed = time.monotonic()
+            elif time.monotonic() > removed + PATIENCE:
+                raise BenchError(f"removing has stopped, with {left:,} left")
             if left or not rates.busy:  # they were being removed to the end of it
                 rates.busy.append(rate)
             if not left:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import TracebackType
 
+#: The database that is measured, which has no other one beside it most of the time.
+DATABASE = "measured"
 #: The supervisor's role. It is its own, so that its statements can be told from the harness's.
 WORKER = "worker"
 

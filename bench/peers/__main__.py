@@ -38,6 +38,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--peers", metavar="NAMES", help="systems, by commas, in this order")
     parser.add_argument("--rounds", type=int, help="times that each is measured")
     parser.add_argument("--scale", type=float, default=1.0, help="0.1: a tenth of the jobs")
+    parser.add_argument(
+        "--beside", type=int, metavar="N", help="so many jobs in the way of others, or finished"
+    )
     parser.add_argument("--systems", type=Path, default=system.SYSTEMS, help="another folder")
     parser.add_argument("--long", action="store_true", help="the workloads that take long")
     parser.add_argument("--write", action="store_true", help="write the page in docs/ anew")
@@ -51,10 +54,12 @@ def main() -> None:
     try:
         if given.write:
             plots.pyplot()  # before, not after an hour
-        file = given.render or measure(
-            plan.chosen(given.only, given.rounds, given.scale, long=given.long),
-            system.load_all(given.peers.split(",") if given.peers else None, given.systems),
-        )
+        chosen = plan.chosen(
+            given.only, given.rounds, given.scale,
+            long=given.long, named=bool(given.peers), beside=given.beside,
+        )  # fmt: skip
+        systems = system.load_all(given.peers.split(",") if given.peers else None, given.systems)
+        file = given.render or measure(chosen, chosen.systems(systems))
         print(report.text(results.read(file)))
         if given.write:
             print(f"\nwritten: {', '.join(report.write(file))}")

@@ -46,6 +46,18 @@ def table(several: Sequence[Results], why: Path = WHY) -> Table:
     return Table("Bars", ("bar", "what", "bound", "measured", "met", "why not"), rows)
 
 
+def notes(bars: Table, why: Path = WHY) -> list[str]:
+    """What why.toml should say, and what it needn't any more."""
+    verdicts = {row[0]: row[-2:] for row in bars.rows}
+    unsaid = [name for name, (_, reason) in verdicts.items() if reason == UNSAID]
+    stale = [name for name in read_reasons(why) if verdicts[name][0] == "yes"]
+    found = {
+        "Not met, and why.toml doesn't say why": unsaid,
+        "Met, so that why.toml needs no reason any more": stale,
+    }
+    return [f"{what}: {', '.join(names)}." for what, names in found.items() if names]
+
+
 def judge(bar: Bar, several: Sequence[Results], reason: str) -> Verdict:
     """One bar; no two runs are mixed in it."""
     missing: list[str] = []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import BenchError
 from . import scale
-from .workloads import WORKLOADS
+from .workloads import GROUPS, WORKLOADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .system import System
 
 
+#: The systems that take part in the long ones, where the command line names none.
+LONG_SYSTEMS = ("wsup", "procrastinate", "pgqueuer", "single")
 #: Of a system that names no number of its own.
 NOOPS = WORKLOADS["noop"].jobs
 
@@ -27,6 +29,21 @@ class Plan(NamedTuple):
     rounds: int | None = None
     #: How many jobs, of as many as there would be: 0.1 is a look whether it all works.
     scale: float = 1.0
+    #: Has it named the systems?
+    named: bool = False
+    #: How many jobs stand in the way of others; None: as the workload says.
+    beside: int | None = None
+
+    def obstacles(self, workload: str) -> int:
+        """How many; 0 where the workload has none."""
+        usual = WORKLOADS[workload].beside
+        given = round(self.scale * usual) if self.beside is None else self.beside
+        return given if usual else 0
+
+    def systems(self, systems: list[System]) -> list[System]:
+        """Those of these that take part in anything."""
+        names = self.workloads
+        return [one for one in systems if any(self._takes_part(one, name) for name in names)]
 
     def jobs(self, system: System, workload: str) -> int:
         """The warm-up, which is in the number for latencies, stays.
@@ -45,29 +62,38 @@ class Plan(NamedTuple):
     def runs(self, systems: list[Installed]) -> Iterator[tuple[str, int, Installed]]:
         """Workload by workload, round by round, one system after the other: A B C A B C."""
         for workload in self.workloads:
-            here = [one for one in systems if _takes_part(one.system, workload)]
-            for number in range(1, 1 + max((self._rounds(one.system) for one in here), default=0)):
+            here = [one for one in systems if self._takes_part(one.system, workload)]
+            most = max((self._rounds(one.system, workload) for one in here), default=0)
+            for number in range(1, 1 + most):
                 for one in here:
-                    if number <= self._rounds(one.system):
+                    if number <= self._rounds(one.system, workload):
                         yield workload, number, one
 
-    def _rounds(self, system: System) -> int:
-        return self.rounds or system.rounds
+    def _rounds(self, system: System, workload: str) -> int:
+        return self.rounds or WORKLOADS[workload].rounds or system.rounds
+
+    def _takes_part(self, system: System, workload: str) -> bool:
+        """The long ones measure few systems, and yardsticks only where they ask for them."""
+        chosen = WORKLOADS[workload]
+        if chosen.systems:
+            return system.name in chosen.systems
+        if chosen.long and (system.yardstick or not (self.named or system.name in LONG_SYSTEMS)):
+            return False
+        return system.takes_part(workload)
 
 
-def _takes_part(system: System, workload: str) -> bool:
-    """The long ones measure yardsticks only where they ask for them."""
-    chosen = WORKLOADS[workload]
-    if chosen.systems:
-        return system.name in chosen.systems
-    return system.takes_part(workload) and not (chosen.long and system.yardstick)
+def chosen(
+    workloads: str | None, rounds: int | None, scale: float, *, long: bool = False,
+    named: bool = False, beside: int | None = None,
+) -> Plan:  # fmt: skip
+    """Of these names, which may be those of groups; else the long ones, or the others.
 
-
-def chosen(workloads: str | None, rounds: int | None, scale: float, *, long: bool = False) -> Plan:
-    """Raises BenchError for a workload that there is not."""
+    Raises BenchError for a workload that there is not.
+    """
     usual = [name for name, workload in WORKLOADS.items() if workload.long == long]
-    names = workloads.split(",") if workloads else usual
+    given = workloads.split(",") if workloads else usual
+    names = [each for name in given for each in GROUPS.get(name, (name,))]
     if unknown := set(names) - set(WORKLOADS):
-        there = ", ".join(WORKLOADS)
+        there = ", ".join([*WORKLOADS, *GROUPS])
         raise BenchError(f"no workload {', '.join(sorted(unknown))}: there are {there}")
-    return Plan(names, rounds or (1 if long else None), scale)
+    return Plan(list(dict.fromkeys(names)), rounds, scale, named, beside)

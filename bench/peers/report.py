@@ -27,8 +27,9 @@ def text(results: Results, docs: Path = DOCS) -> str:
     for workload in _measured(results):
         parts.append(as_text(tables.of_workload(results, workload)))
         parts += tables.notes(results, workload)
-    ends = [as_text(bars.table(_runs(results, docs))), as_text(tables.systems(results))]
-    return "\n\n".join([*parts, *ends])
+    judged = bars.table(_runs(results, docs))
+    parts += [as_text(judged), *bars.notes(judged), as_text(tables.systems(results))]
+    return "\n\n".join(parts)
 
 
 def write(file: Path, docs: Path = DOCS) -> list[str]:
@@ -53,7 +54,8 @@ def page(results: Results, docs: Path = DOCS) -> str:
         "# wsup and its peers",
         f"Written by `{results.about.command}` from [{raw}]({raw}); don't edit.",
     ]
-    parts += [as_markdown(bars.table(_runs(results, docs))), *_borrowed(results, docs)]
+    judged = bars.table(_runs(results, docs))
+    parts += [as_markdown(judged), *bars.notes(judged), *_borrowed(results, docs)]
     for workload in _measured(results):
         table, *rest = as_markdown(tables.of_workload(results, workload)), _plot(workload)
         parts += [table, *rest, *(f"- {note}" for note in tables.notes(results, workload))]

@@ -51,6 +51,8 @@ class Measured(msgspec.Struct, frozen=True, tag="measured", tag_field="line"):
     yardstick: bool = False
     #: Do its jobs outlive a crash of the server, as it is set up here?
     durable: bool = True
+    #: That it took, with all that was prepared and checked.
+    seconds: float = 0.0
     #: What a figure was in one window after the other, or with one more of something.
     series: dict[str, list[float]] = {}
 

@@ -42,12 +42,15 @@ def play(bench: Bench, plan: Plan, systems: list[Installed]) -> Iterator[Measure
     """Every run's line as soon as it is there; one that fails has an error instead of figures."""
     for workload, number, installed in plan.runs(systems):
         jobs = plan.jobs(installed.system, workload)
-        measured = _measure(bench, installed, workload, number, jobs)
+        beside = plan.obstacles(workload)
+        measured = _measure(bench, installed, workload, number, jobs, beside)
         tell(f"{workload} {number} {installed.system.name}: {_said(measured)}")
         yield measured
 
 
-def _measure(bench: Bench, installed: Installed, workload: str, number: int, jobs: int) -> Measured:
+def _measure(
+    bench: Bench, installed: Installed, workload: str, number: int, jobs: int, beside: int
+) -> Measured:
     system = installed.system
     settings = system.settings_for(workload)
     chosen = WORKLOADS[workload]
@@ -59,7 +62,6 @@ def _measure(bench: Bench, installed: Installed, workload: str, number: int, job
     began, busy, used = time.monotonic(), machine_seconds(), family_seconds(ours)
     if error is None:
         try:
-            beside = round(bench.scale * chosen.beside)
             with stage(bench, installed, workload, jobs, beside) as one:
                 for name, value in chosen.measure(one, chosen.task).items():
                     if isinstance(value, Sequence):
@@ -69,13 +71,15 @@ def _measure(bench: Bench, installed: Installed, workload: str, number: int, job
         except PeerError as failed:
             error = str(failed)
     others = machine_seconds() - busy - (family_seconds(ours) - used)
-    share = 100 * others / (os.cpu_count() or 1) / (time.monotonic() - began)
+    seconds = time.monotonic() - began
+    share = 100 * others / (os.cpu_count() or 1) / seconds
     return Measured(
         workload=workload, round=number, system=system.name, version=installed.version,
         keeps_results=system.keeps_results, isolates=system.isolates, jobs=jobs,
         settings=settings.options, source=settings.source, why=settings.why,
         figures=figures, others=max(0.0, share), error=error, language=system.language,
         yardstick=system.yardstick, durable=not system.redis, series=series,
+        seconds=round(seconds, 1),
     )  # fmt: skip
 
 

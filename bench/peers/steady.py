@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Of its own rate.
 SHARE = 0.7
+#: Serial keys, where jobs have them.
+KEYS = 1000
 #: Seconds, at a scale of 1.
 MINUTES_10 = 600.0
 #: Seconds of a window; of a shorter one where there are but seconds in all.
@@ -78,13 +80,30 @@ def retried(stage: Stage, task: str) -> dict[str, float | list[float]]:
     return Steady(stage, task, attempts=2).measure("reader")
 
 
+def retried_writer(stage: Stage, task: str) -> dict[str, float | list[float]]:
+    """Likewise, and an idle transaction holds the horizon that has enqueued a job."""
+    return Steady(stage, task, attempts=2).measure("writer")
+
+
+def keyed(stage: Stage, task: str) -> dict[str, float | list[float]]:
+    """A reader holds it, and the jobs have serial keys."""
+    return Steady(stage, task, keys=KEYS).measure("reader")
+
+
+def keyed_writer(stage: Stage, task: str) -> dict[str, float | list[float]]:
+    """Likewise, and an idle transaction holds the horizon that has enqueued a job."""
+    return Steady(stage, task, keys=KEYS).measure("writer")
+
+
 class Steady:
     """One system under a constant load."""
 
-    def __init__(self, stage: Stage, task: str, *, attempts: int = 1) -> None:
+    def __init__(self, stage: Stage, task: str, *, attempts: int = 1, keys: int = 0) -> None:
         self._stage = stage
         self._task = task
         self._attempts = attempts
+        # Adapters in other languages know nothing of keys.
+        self._keys = {"keys": keys} if keys else {}
         self._ring = stage.jobs
         self._enqueued = 0
 
@@ -92,7 +111,7 @@ class Steady:
         """Figures, and series with a value for each window."""
         stage = self._stage
         first = self._ring // FIRST
-        stage.client.ask("fill", task=self._task, first=0, count=first)
+        stage.client.ask("fill", task=self._task, first=0, count=first, **self._keys)
         self._enqueued = first
         settle_disk(stage)
         with stage.workers() as workers:
@@ -141,8 +160,9 @@ class Steady:
         begun, (spent, calls), began = self._begun(), self._pulls(), time.monotonic()
         count = max(1, round(rate * length))
         self._stage.client.ask(
-            "feed", task=self._task, first=self._enqueued, count=count, rate=rate, ring=self._ring
-        )
+            "feed", task=self._task, first=self._enqueued, count=count, rate=rate,
+            ring=self._ring, **self._keys,
+        )  # fmt: skip
         self._enqueued += count
         workers.check_alive()
         now_begun, seconds = self._begun(), time.monotonic() - began

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import drain, enqueue, idle, latency, memory, obstacles, scale, sleeps, steady
+from . import drain, enqueue, features, idle, latency, memory, obstacles, scale, sleeps, steady
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +33,8 @@ class Workload(NamedTuple):
     columns: tuple[tuple[str, str, str], ...]
     #: Is it one of `make bench-long`?
     long: bool = False
+    #: Times that it is measured, where the command line doesn't say; 0: as the system has it.
+    rounds: int = 0
     #: The systems that take part, where it isn't for all.
     systems: tuple[str, ...] = ()
     #: How many jobs stand in the way of those that are measured.
@@ -62,14 +64,21 @@ def _steady(
     title = f"10 minutes at 70 % of its own rate: {title}"
     return Workload(
         title, task, 1_000_000, measure, "rate", "jobs/s", True, ",.0f", LASTING, long=True,
-        systems=systems,
+        rounds=1, systems=systems,
     )  # fmt: skip
 
 
 def _obstructed(title: str, beside: int, measure: Callable[[Stage, str], Found]) -> Workload:
     return Workload(
         title, "noop", 100_000, measure, "rate", "jobs/s", True, ",.0f", OBSTRUCTED,
-        long=True, beside=beside,
+        long=True, rounds=1, beside=beside,
+    )  # fmt: skip
+
+
+def _kind(title: str, measure: Callable[[Stage, str], Found]) -> Workload:
+    return Workload(
+        title, "noop", 100_000, measure, "rate", "jobs/s", True, ",.0f", OF_A_KIND,
+        long=True, rounds=3, systems=("wsup",),
     )  # fmt: skip
 
 
@@ -100,7 +109,7 @@ def _scaled(milliseconds: int) -> Workload:
     title = f"1 to 20 supervisors, jobs of {milliseconds} ms"
     return Workload(
         title, f"pause{milliseconds}" if milliseconds else "noop", 0, scale.measure, "rate",
-        "jobs/s", True, ",.0f", SCALED, long=True, systems=("wsup", "single"),
+        "jobs/s", True, ",.0f", SCALED, long=True, rounds=1, systems=("wsup", "single"),
     )  # fmt: skip
 
 
@@ -126,6 +135,8 @@ FORKED = (
     ("one interpreter, MiB", "one", ",.1f"),
 )
 OBSTRUCTED = (("without", "without", ",.0f"), ("with / without", "kept", ".2f"))
+OF_A_KIND = (("plain jobs", "plain", ",.0f"), ("share of plain", "kept", ".2f"))
+PRUNED = (*OBSTRUCTED, ("removed a second", "removed", ",.0f"))
 
 WORKLOADS = {
     "noop": _drained("No-op", "noop", 100_000),
@@ -146,20 +157,48 @@ WORKLOADS = {
     "long-retried": _steady(
         "a reader pins the horizon, and each job is tried twice", steady.retried, "flaky", ("wsup",)
     ),
+    "long-retried-writer": _steady(
+        "an idle writer pins the horizon, and each job is tried twice", steady.retried_writer,
+        "flaky", ("wsup",),
+    ),
+    "long-keyed": _steady(
+        "a reader pins the horizon, 1,000 serial keys", steady.keyed, systems=("wsup",)
+    ),
+    "long-keyed-writer": _steady(
+        "an idle writer pins the horizon, 1,000 serial keys", steady.keyed_writer,
+        systems=("wsup",),
+    ),
     "deep": _obstructed("1,000,000 more jobs ready", 1_000_000, obstacles.deep),
     "tomorrow": _obstructed(
         "100,000 jobs for tomorrow, of a higher priority", 100_000, obstacles.tomorrow
     ),
+    "busy": _obstructed("10,000 jobs behind a busy serial key", 10_001, obstacles.busy),
+    "busy-keys": _obstructed(
+        "10,000 jobs behind a busy serial key, the others of 160 more keys", 10_001,
+        obstacles.busy_keys,
+    ),
+    "keys": _kind("Jobs of 1,000 serial keys", features.keys),
+    "chains": _kind("1,000 chains of 100 jobs", features.chains),
+    "fans": _kind("Fan-outs and fan-ins of 10,000", features.fans),
+    "retention": Workload(
+        "10,000,000 finished jobs are removed", "noop", 200_000, features.retention, "rate",
+        "jobs/s", True, ",.0f", PRUNED, long=True, rounds=1, systems=("wsup",), beside=10_000_000,
+    ),
     "idle": Workload(
         "Nothing to do", "noop", 200, idle.measure, "statements", "statements a minute",
-        False, ",.1f", ALONE, long=True,
+        False, ",.1f", ALONE, long=True, rounds=1,
     ),
     "memory": Workload(
         "8 idle subworkers with numpy, by one interpreter", "noop", 200, memory.measure,
-        "rate", "x PSS", False, ".2f", FORKED, long=True, systems=("wsup",),
+        "rate", "x PSS", False, ".2f", FORKED, long=True, rounds=1, systems=("wsup",),
     ),
     "scale0": _scaled(0),
     "scale5": _scaled(5),
     "scale50": _scaled(50),
     "scale500": _scaled(500),
 }  # fmt: skip
+#: Several of them, by one name.
+GROUPS = {
+    "obstacles": ("deep", "tomorrow", "busy", "busy-keys"),
+    "deps": ("chains", "fans"),
+}

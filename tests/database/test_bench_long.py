@@ -1,8 +1,9 @@
 """The long workloads, made short: steady states, pinned horizons and obstacles are checked, too."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -91,6 +92,26 @@ def test_jobs_behind_and_jobs_of_tomorrow_are_left(bench: Bench) -> None:
         with stage(bench, lossy("none"), "deep", 200, 300) as one:
             found = measure(one, "noop")
         assert found["kept"] == found["rate"] / found["without"]
+
+
+@pytest.mark.parametrize("measure", [obstacles.busy, obstacles.busy_keys])
+def test_jobs_behind_a_busy_key_are_left(bench: Bench, measure: Callable[..., Any]) -> None:
+    with stage(bench, lossy("none"), "busy", 200, 300) as one:
+        found = measure(one, "noop")
+    assert found["kept"] == found["rate"] / found["without"]
+
+
+def test_jobs_that_run_beside_one_of_their_key_are_found(bench: Bench) -> None:
+    with (
+        stage(bench, lossy("keyless"), "busy", 200, 300) as one,
+        pytest.raises(JobsWrong, match="jobs ran while their serial key was busy"),
+    ):
+        obstacles.busy(one, "noop")
+
+
+def test_keyed_jobs_may_go_round_in_a_ring(bench: Bench) -> None:
+    with stage(bench, lossy("none"), "long-keyed", RING) as one:
+        assert len(steady.keyed(one, "noop")["rates"]) == 3  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("fault", "complaint"), [("early", "ran today"), ("failed", "it says")])

@@ -65,6 +65,15 @@ def test_a_missed_bar_has_the_reason_that_somebody_wrote_down(why: Path) -> None
     assert row("noop-floor", RUN, why=why) == missed
 
 
+def test_bars_without_a_reason_are_listed_and_reasons_without_need(tmp_path: Path) -> None:
+    (tmp_path / "why.toml").write_text('noop-floor = "the rings"\nnoop-python = "old"\n')
+    table = bars.table([RUN], tmp_path / "why.toml")
+    assert bars.notes(table, tmp_path / "why.toml") == [
+        "Not met, and why.toml doesn't say why: cpu-share.",
+        "Met, so that why.toml needs no reason any more: noop-python.",
+    ]
+
+
 def test_what_a_run_lacks_is_not_measured(why: Path) -> None:
     nothing = (">= 1.50", "", "not measured", "no noop of a peer in Python in this run")
     assert row("noop-python", run(measured("wsup", 1)), why=why) == nothing

@@ -12,6 +12,7 @@ from bench.errors import BenchError  # noqa: E402
 from bench.peers import plan, plots, readme, redis, report, results, sleeps, system  # noqa: E402
 from bench.peers.install import Installed  # noqa: E402
 from bench.peers.results import About, Measured  # noqa: E402
+from bench.peers.workloads import WORKLOADS  # noqa: E402
 
 GOOD = """
 name = "it"
@@ -97,6 +98,32 @@ def test_runs_alternate_and_the_less_important_stop_earlier(tmp_path: Path) -> N
     assert plan.chosen("noop", None, 0.5).jobs(once.system, "noop") == 250
     with pytest.raises(BenchError, match="no workload nap: there are noop, large"):
         plan.chosen("noop,nap", None, 1)
+
+
+def test_every_workload_is_found_by_name_the_long_ones_too(tmp_path: Path) -> None:
+    chosen = plan.chosen("obstacles,keys,deps,retention,keys", None, 1)
+    assert chosen.workloads == [
+        "deep", "tomorrow", "busy", "busy-keys", "keys", "chains", "fans", "retention",
+    ]  # fmt: skip
+    assert chosen.obstacles("retention") == 10_000_000
+    assert chosen.obstacles("keys") == 0
+    assert plan.chosen("retention", None, 1, beside=5000).obstacles("retention") == 5000
+    usual, long = plan.chosen(None, None, 1), plan.chosen(None, None, 1, long=True)
+    assert not set(usual.workloads) & set(chosen.workloads)
+    assert set(usual.workloads) | set(long.workloads) == set(WORKLOADS)
+    # Few systems take part in the long ones, unless they are named; wsup alone in the features.
+    everybody = system.load_all(None)
+    names = [one.name for one in chosen.systems(everybody)]
+    assert names == ["wsup", "pgqueuer", "procrastinate"]
+    named = plan.chosen("deep,keys", None, 1, named=True)
+    assert "awa" in {one.name for one in named.systems(everybody)}
+    ours = [Installed(one, "1", {}, Path()) for one in everybody]
+    said = [f"{name} {n} {one.system.name}" for name, n, one in chosen.runs(ours)]
+    assert [each for each in said if "keys" in each.split()] == [
+        f"keys {n} wsup" for n in (1, 2, 3)
+    ]
+    assert said.count("deep 1 wsup") == said.count("retention 1 wsup") == 1
+    assert "deep 2 wsup" not in said
 
 
 def test_the_page_has_medians_ranges_ratios_and_reasons(raw: Path) -> None:

@@ -1,7 +1,9 @@
 """A queue of one table that works, or does one thing wrong, for the harness to find."""
 
+import asyncio
 import json
 import signal
+import threading
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
@@ -57,6 +59,13 @@ class Lossy(Peer):
         for args in many:
             self.connection.execute(insert, [task, json.dumps(args), state])
 
+    def enqueue_keyed(self, task: str, many: Sequence[Args], keys: Sequence[str]) -> None:
+        insert = "INSERT INTO queue (task, args, state) VALUES (%s, %s, %s)"
+        for args, key in zip(many, keys, strict=True):
+            # Of the busy key, only the job that keeps it busy ever runs.
+            waits = key == "busy 0" and task != "occupy" and FAULT != "keyless"
+            self.connection.execute(insert, [task, json.dumps(args), "later" if waits else "ready"])
+
     def hold(self, task: str, args: Args) -> None:
         self.holder = psycopg.connect(DSN)
         insert = "INSERT INTO queue (task, args) VALUES (%s, %s)"
@@ -84,6 +93,9 @@ class Lossy(Peer):
     def one(self, task: str, args: Args) -> None:
         number = args["number"]
         fault = FAULT if number == VICTIM else "none"
+        if task == "occupy":
+            threading.Thread(target=self.occupy, args=(number,), daemon=True).start()
+            return
         result = None if fault == "unrun" else BODIES[task].body(**args)
         if fault == "stuck":
             return
@@ -93,6 +105,10 @@ class Lossy(Peer):
         kept = None if fault == "no result" else result
         kept = -1 if fault == "wrong result" else kept
         self.connection.execute(END, [state, json.dumps(kept), str(number)])
+
+    def occupy(self, number: int) -> None:
+        asyncio.run(BODIES["occupy"].body(number))
+        Lossy().connection.execute(END, ["done", str(number), str(number)])
 
 
 def _leave(signum: int, frame: object) -> NoReturn:

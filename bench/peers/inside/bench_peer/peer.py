@@ -48,6 +48,10 @@ class Peer(ABC):
         """Enqueue all of these for the day after, with a priority above all others."""
         raise Unsupported("it can't enqueue for a later time in bulk")
 
+    def enqueue_keyed(self, task: str, many: Sequence[Args], keys: Sequence[str]) -> None:
+        """Enqueue all of these, with a key each: of those with the same, one runs at a time."""
+        raise Unsupported("it can't enqueue jobs that run one at a time")
+
     def hold(self, task: str, args: Args) -> None:
         """On a connection of its own: begin a transaction, enqueue the job, and leave it open."""
         raise Unsupported("it can't enqueue within a caller's transaction")

@@ -68,18 +68,22 @@ class Client:
     def do_prepare(self) -> None:
         self._peer.prepare()
 
-    def do_fill(self, task: str, first: int, count: int) -> float:
-        """Seconds to enqueue jobs in bulk; their arguments are made before."""
+    def do_fill(
+        self, task: str, first: int, count: int, keys: int = 0, prefix: str = "key"
+    ) -> float:
+        """Seconds to enqueue jobs in bulk, with so many keys; their arguments are made before."""
         many = _args(task, first, count)
         began = time.perf_counter()
-        self._peer.enqueue_many(task, many)
+        self._enqueue(task, many, keys, prefix)
         return time.perf_counter() - began
 
     def do_fill_for_tomorrow(self, task: str, first: int, count: int) -> None:
         """Enqueue jobs that are in the way of others, but not to be run."""
         self._peer.enqueue_for_tomorrow(task, _args(task, first, count))
 
-    def do_feed(self, task: str, first: int, count: int, rate: float, ring: int) -> None:
+    def do_feed(
+        self, task: str, first: int, count: int, rate: float, ring: int, keys: int = 0
+    ) -> None:
         """Enqueue jobs in bulk, again and again, at a rate (jobs/s), with numbers below `ring`."""
         make, began, fed = BODIES[task].args, time.monotonic(), 0
         while fed < count:
@@ -87,7 +91,8 @@ class Client:
                 time.sleep(early)
             due = max(fed + 1, int((time.monotonic() - began + PORTION) * rate))
             due = min(due, fed + MOST_AT_ONCE, count)
-            self._peer.enqueue_many(task, [make((first + n) % ring) for n in range(fed, due)])
+            many = [make((first + n) % ring) for n in range(fed, due)]
+            self._enqueue(task, many, keys)
             fed = due
         if (early := began + fed / rate - time.monotonic()) > 0:
             time.sleep(early)
@@ -141,6 +146,14 @@ class Client:
         found = self._peer.results()
         right = None if found is None else _right(found, task, count, ring or max(1, count))
         return {**counts._asdict(), "results": right}
+
+    def _enqueue(self, task: str, many: list[Args], keys: int, prefix: str = "key") -> None:
+        """In bulk; with keys, in turn of one of these."""
+        if keys:
+            of_each = [f"{prefix} {args['number'] % keys}" for args in many]
+            self._peer.enqueue_keyed(task, many, of_each)
+        else:
+            self._peer.enqueue_many(task, many)
 
     def _timed(self, task: str, number: int, args: Args) -> None:
         self._ledger.called[number] = time.monotonic_ns()

@@ -19,6 +19,8 @@ from .ledger import Ledger
 
 #: Seconds that `nap` sleeps.
 NAP: Final = 0.05
+#: Seconds between two looks of `occupy` whether it is to end.
+LOOK_AGAIN: Final = 0.02
 #: 10 KB that don't compress.
 _FILLING: Final = base64.b64encode(random.Random(1).randbytes(7500)).decode()
 _ledger: list[Ledger] = []
@@ -106,6 +108,14 @@ def pause500(number: int) -> int:
     return number
 
 
+async def occupy(number: int) -> int:
+    """Goes on until the harness says, by the job's line in the ledger, that it was enqueued."""
+    begin(number)
+    while not _ledger[0].called[number]:  # noqa: ASYNC110  (another process says so)
+        await asyncio.sleep(LOOK_AGAIN)
+    return number
+
+
 async def _sleep(number: int) -> int:
     begin(number)
     await asyncio.sleep(sleep_seconds(number))
@@ -156,6 +166,7 @@ BODIES: Final = {
     "cpu": Task(cpu, _number, int),
     "nap": Task(nap, _number, int),
     "sleep": Task(sleep, _number, int),
+    "occupy": Task(occupy, _number, int),
     "pause5": Task(pause5, _number, int),
     "pause50": Task(pause50, _number, int),
     "pause500": Task(pause500, _number, int),

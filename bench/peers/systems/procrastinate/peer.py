@@ -39,6 +39,13 @@ class Procrastinate(Peer):
     def enqueue_for_tomorrow(self, task: str, many: Sequence[Args]) -> None:
         app.configure_task(task, schedule_in={"days": 1}, priority=100).batch_defer(*many)
 
+    def enqueue_keyed(self, task: str, many: Sequence[Args], keys: Sequence[str]) -> None:
+        groups: dict[str, list[Args]] = {}
+        for args, key in zip(many, keys, strict=True):
+            groups.setdefault(key, []).append(args)
+        for key, group in groups.items():
+            app.configure_task(task, lock=key).batch_defer(*group)
+
     def hold(self, task: str, args: Args) -> None:
         self.holder = psycopg.connect(DSN)
         app.configure_task(task, connection=self.holder).defer(**args)

@@ -46,6 +46,13 @@ class Wsup(Peer):
     def enqueue_for_tomorrow(self, task: str, many: Sequence[Args]) -> None:
         tasks[task].options(delay=86_400, priority=100).enqueue_many(many)
 
+    def enqueue_keyed(self, task: str, many: Sequence[Args], keys: Sequence[str]) -> None:
+        keyed = {key: tasks[task].options(key=key) for key in dict.fromkeys(keys)}
+        graph = app.graph()  # which takes a key for each job
+        for args, key in zip(many, keys, strict=True):
+            graph.add(keyed[key], **args)
+        graph.enqueue()
+
     def hold(self, task: str, args: Args) -> None:
         self.holder = psycopg.connect(DSN)
         tasks[task].options(connection=self.holder).enqueue(**args)

@@ -1,1 +1,2 @@
 SELECT NOT EXISTS (SELECT FROM wsup.ready) AND NOT EXISTS (SELECT FROM wsup.claim)
+   AND NOT EXISTS (SELECT FROM wsup.blocked)
