@@ -242,24 +242,25 @@ SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
-    lanes smallint[];
+    places tid[];
     marks bigint[];
     keys  text[];
     most  CONSTANT integer := wsup.most_key_locks();
     left_over boolean;
 BEGIN
-    SELECT array_agg(m.lane) FILTER (WHERE m.got), array_agg(m.job) FILTER (WHERE m.got),
+    SELECT array_agg(m.at) FILTER (WHERE m.got), array_agg(m.job) FILTER (WHERE m.got),
            array_agg(DISTINCT m.key) FILTER (WHERE m.got), NOT bool_and(m.got) OR count(*) = most
-      INTO lanes, marks, keys, left_over
-      FROM (SELECT f.lane, f.job, f.key, pg_try_advisory_xact_lock(hashtextextended(f.key, 0)) AS got
-              FROM (SELECT r.lane, r.job, r.key FROM wsup.ready r WHERE r.queue = E'\001'
+      INTO places, marks, keys, left_over
+      FROM (SELECT f.at, f.job, f.key, pg_try_advisory_xact_lock(hashtextextended(f.key, 0)) AS got
+              FROM (SELECT r.ctid AS at, r.job, r.key FROM wsup.ready r WHERE r.queue = E'\001'
                      ORDER BY r.rank, r.job LIMIT most) f) m;
     IF left_over THEN
         PERFORM wsup.come_back();
     END IF;
     IF keys IS NOT NULL THEN
-        DELETE FROM wsup.ready r USING unnest(lanes, marks) AS m(lane, job)
-         WHERE r.lane = m.lane AND r.queue = E'\001' AND r.rank = 0 AND r.job = m.job;
+        -- A join could compare each with each. In another lane, another row may have the same place.
+        DELETE FROM wsup.ready r
+         WHERE r.ctid = ANY (places) AND r.queue = E'\001' AND r.job = ANY (marks);
         PERFORM wsup.fill_keys(keys);
     END IF;
 END
