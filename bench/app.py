@@ -26,6 +26,7 @@ IMPORTED = (
 )  # fmt: skip
 
 app = App()
+app.queue("fair", fair=True)
 
 
 @app.task

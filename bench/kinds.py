@@ -1,4 +1,4 @@
-"""Jobs that wait for each other against plain ones: `python -m bench.kinds`, from the root.
+"""Jobs that wait for each other, or take turns, against plain ones: `python -m bench.kinds`.
 
 Each kind is drained in turn by the same `wsup start` on the same server, with as many jobs.
 """
@@ -42,6 +42,8 @@ PLAIN = "plain"
 KINDS = {
     PLAIN: Kind("plain jobs", "fill_plain", 1),
     "keys": Kind("1,000 serial keys", "fill_keys", 1000, 0.5),
+    "fair": Kind("1 tenant, fair queue", "fill_fair", 1, 0.5),
+    "tenants": Kind("1,000 tenants, fair queue", "fill_fair", 1000),
     "chains": Kind("1,000 chains", "fill_chains", 1000),
     "fans": Kind("10 fan-outs and fan-ins", "fill_fans", 10),
 }
@@ -69,7 +71,7 @@ def main() -> None:
     for name, found in rates.items():
         kind, rate = KINDS[name], statistics.median(found)
         bar = "" if kind.bar is None else f" (bar: {kind.bar:g})"
-        print(f"{kind.title:<24} {rate:>8,.0f} jobs/s, {rate / plain:.2f} of plain{bar}")
+        print(f"{kind.title:<25} {rate:>8,.0f} jobs/s, {rate / plain:.2f} of plain{bar}")
 
 
 def measure(
@@ -80,7 +82,8 @@ def measure(
     with server.connect(DATABASE) as connection:
         app.database = server.dsn(DATABASE)
         try:
-            with Supervisor(server.dsn(DATABASE, WORKER), folder) as supervisor:
+            dsn, variables = server.dsn(DATABASE, WORKER), {"WSUP_QUEUES": "default,fair"}
+            with Supervisor(dsn, folder, variables=variables) as supervisor:
                 drain(connection, supervisor, KINDS[PLAIN], jobs // 10)
                 for _ in range(rounds):
                     for name, found in rates.items():

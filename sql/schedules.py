@@ -67,6 +67,20 @@ class ScheduleTable:
         }
         return await self._session.rows("schedules_define", {"app": app, **columns}, tuple)
 
+    async def define_queues(
+        self, app: str, queues: Sequence[tuple[str, bool, float]]
+    ) -> list[tuple[str, str]]:
+        """Make the orders of queues (name, fair, ageing in seconds) what the app says; returns the
+        names of those that are others now, each with "set" or "reset"."""
+        names, fairs, ageings = zip(*queues, strict=True) if queues else ((), (), ())
+        values: dict[str, object] = {
+            "app": app,
+            "names": list(names),
+            "fairs": list(fairs),
+            "ageings": list(ageings),
+        }
+        return await self._session.rows("queues_define", values, tuple)
+
     async def read(self, app: str) -> list[Scheduled]:
         """The app's schedules by name."""
         return await self._session.rows("schedules_read", [app], lambda row: Scheduled(*row))

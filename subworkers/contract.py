@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Protocol
 
 from .ending import Ending
-from .wire import ScheduleInfo
+from .wire import QueueOrder, ScheduleInfo
 
 
 class RunnableTask(Protocol):
@@ -84,6 +84,12 @@ class Finisher(Protocol):
         """`begin` for asyncio."""
 
 
+class OrderedQueue(Protocol):
+    """A queue with an order of its own, as it is told to the supervisor."""
+
+    def info(self) -> QueueOrder: ...
+
+
 class RunnableApp(Protocol):
     """An app as it is loaded by the template."""
 
@@ -94,6 +100,8 @@ class RunnableApp(Protocol):
     def tasks(self) -> Mapping[str, RunnableTask]: ...
     @property
     def schedules(self) -> Mapping[str, RunnableSchedule]: ...
+    @property
+    def queue_orders(self) -> Mapping[str, OrderedQueue]: ...
     @property
     def template_hooks(self) -> Sequence[Callable[[], object]]: ...
     @property

@@ -104,7 +104,10 @@ class Template:
 def _loaded(app: RunnableApp, log_bytes: int) -> bytes:
     """What the supervisor is to know of the app. Raises AppNotLoaded."""
     schedules = [schedule.info() for schedule in app.schedules.values()]
-    message = wire.encode(wire.Loaded(_task_table(app, log_bytes), fork_hazards(), schedules))
+    queues = [order.info() for order in app.queue_orders.values()]
+    message = wire.encode(
+        wire.Loaded(_task_table(app, log_bytes), fork_hazards(), schedules, queues)
+    )
     if len(message) > LARGEST:
         raise AppNotLoaded(
             f"the app's tasks and schedules take {len(message):,} bytes to name, the limit is "

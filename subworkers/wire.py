@@ -258,10 +258,20 @@ class ScheduleInfo(msgspec.Struct, array_like=True, frozen=True):
     catch_up: str
 
 
+class QueueOrder(msgspec.Struct, array_like=True, frozen=True):
+    """In which order the jobs of a queue are to start."""
+
+    queue: str
+    fair: bool
+    #: Seconds; 0: none.
+    ageing: float
+
+
 class Loaded(Message, tag=22):
     tasks: list[TaskInfo]
     warnings: list[str]
     schedules: list[ScheduleInfo] = []
+    queues: list[QueueOrder] = []
 
 
 class NotLoaded(Message, tag=23):

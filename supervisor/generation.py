@@ -29,6 +29,7 @@ class Generation:
         self.load = load
         self.tasks: dict[str, wire.TaskInfo] = {}
         self.schedules: list[wire.ScheduleInfo] = []
+        self.queues: list[wire.QueueOrder] = []
         self.warnings: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
@@ -70,6 +71,7 @@ class Generation:
         if isinstance(answer, wire.Loaded):
             self.tasks = {task.name: task for task in answer.tasks}
             self.schedules = answer.schedules
+            self.queues = answer.queues
             self.warnings = answer.warnings
 
     async def fork(self, member: Member) -> int:

@@ -14,7 +14,7 @@ from typing import cast
 from ..sql.answers import SourceLost
 from ..sql.listener import Listener
 from ..sql.schedules import Definition, Move, Scheduled, ScheduleTable
-from ..subworkers.wire import ScheduleInfo
+from ..subworkers.wire import QueueOrder, ScheduleInfo
 from .ticks import CatchUp, Unticking, fall_due, rhythm
 
 log = logging.getLogger("wsup.schedules")
@@ -42,6 +42,7 @@ class Schedules:
         self._on_lost = on_lost
         self._app = ""
         self._definitions: list[Definition] = []
+        self._queues: list[tuple[str, bool, float]] = []
         #: The database has not been told of them yet.
         self._must_define = False
         self._stopped = False
@@ -49,9 +50,13 @@ class Schedules:
         #: Those that this host can't make sense of, with their revisions, as it has said.
         self._told: set[tuple[str, int]] = set()
 
-    def load(self, app: str, schedules: Sequence[ScheduleInfo]) -> None:
-        """The app has been loaded: from now on, its schedules are these."""
+    def load(
+        self, app: str, schedules: Sequence[ScheduleInfo], queues: Sequence[QueueOrder] = ()
+    ) -> None:
+        """The app has been loaded: from now on, its schedules are these, and the orders of queues
+        what it says."""
         self._app = app
+        self._queues = [(q.queue, q.fair, q.ageing) for q in queues]
         self._definitions = [
             Definition(
                 s.name, s.task, s.queue, s.priority, s.args, s.cron, s.timezone, s.every, s.catch_up
@@ -109,6 +114,8 @@ class Schedules:
         app, definitions = self._app, self._definitions
         for name, change in await self._table.define(app, definitions):
             log.info("schedule %s of %s is %s", name, app, change)
+        for name, change in await self._table.define_queues(app, self._queues):
+            log.info("the order of queue %s was %s", name, change)
         # A reload meanwhile brings others.
         self._must_define = self._definitions is not definitions
 

@@ -218,7 +218,8 @@ class Supervisor:
         self.sleep.must_say = True
         self.demand.expect(sum(t.is_async for t in tasks) / len(tasks) if tasks else 0.0)
         if self.pool.generation is not None:
-            self.schedules.load(settings.app, self.pool.generation.schedules)
+            declared = self.pool.generation
+            self.schedules.load(settings.app, declared.schedules, declared.queues)
         self.gather.forget_unknown()
         self._put_off(self.backlog.put_back([]))
 

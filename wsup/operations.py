@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from wsup.enqueue import Client
+from wsup.errors import TaskError
 from wsup.job import Job, JobState
 from wsup.jobs import Filter, Jobs
 from wsup.keys import set_key_limit
+from wsup.ordering import Ageing, DeclaredOrder, declare
 from wsup.queue import Queue, QueueInfo, queues
 from wsup.sql.steps import adrive, drive
 
@@ -43,9 +46,29 @@ class Operations:
         chosen = Filter(ids, state, queue, task, key, since, before, error)
         return Jobs(chosen, self._client.pool)
 
-    def queue(self, name: str) -> Queue:
-        """A queue, to pause or resume it. Raises TaskError for a name that none can have."""
-        return Queue(name, self._client.pool)
+    @cached_property
+    def queue_orders(self) -> dict[str, DeclaredOrder]:
+        """What `queue` was told, by the queue's name."""
+        return {}
+
+    def queue(self, name: str, *, fair: bool | None = None, ageing: Ageing | None = None) -> Queue:
+        """A queue, to pause or resume it, and to say in which order its jobs start.
+
+        With `fair` or `ageing` the app declares the queue, and supervisors that load the app make
+        it so: in a `fair` one the keys take turns; with `ageing` ("10m", seconds, a timedelta) a
+        job rises by one priority for each time so long that it has waited. Raises TaskError for a
+        name that none can have, for values that won't do, and for a second word on a queue that
+        differs from the first.
+        """
+        queue = Queue(name, self._client.pool)
+        if fair is not None or ageing is not None:
+            order = declare(name, fair, ageing)
+            if self.queue_orders.setdefault(name, order) != order:
+                raise TaskError(
+                    f"queue {name!r}: fair={fair!r}, ageing={ageing!r} differs from what was said "
+                    "of it before: declare it once"
+                )
+        return queue
 
     def queues(self) -> list[QueueInfo]:
         """The queues that jobs, supervisors or pauses name, and what is in them."""

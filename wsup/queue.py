@@ -1,10 +1,11 @@
-"""Queues: which there are, and letting one rest over all hosts."""
+"""Queues: which there are, letting one rest over all hosts, and their order."""
 
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from wsup.options import check
+from wsup.ordering import Ageing, set_order
 from wsup.sql.pool import Pool
 from wsup.sql.steps import Ask, Steps, Wait, adrive, drive
 
@@ -26,6 +27,12 @@ class QueueInfo(NamedTuple):
     running: int
     #: How many supervisors run its jobs.
     supervisors: int
+    #: In the lines of keys, or waiting for their turn.
+    blocked: int
+    #: Whether its keys take turns.
+    fair: bool
+    #: How long a job waits for each priority that it rises; None: they don't age.
+    ageing: timedelta | None
 
 
 class Queue:
@@ -54,6 +61,17 @@ class Queue:
     async def aresume(self) -> bool:
         """`resume` for asyncio."""
         return await adrive(resume(self.name), self._pool.aperform)
+
+    def set(self, *, fair: bool | None = None, ageing: Ageing | None = None) -> bool:
+        """Change the order in which its jobs start, of those that stand there, too; what is None
+        stays as it is. `fair`: the keys take turns. `ageing`: for each time that long ("10m",
+        seconds, a timedelta) a job rises by one priority; 0 for none. False if it was so before.
+        Raises TaskError, DatabaseError."""
+        return drive(set_order(self.name, fair, ageing), self._pool.perform)
+
+    async def aset(self, *, fair: bool | None = None, ageing: Ageing | None = None) -> bool:
+        """`set` for asyncio."""
+        return await adrive(set_order(self.name, fair, ageing), self._pool.aperform)
 
     def __repr__(self) -> str:
         return f"Queue({self.name!r})"

@@ -22,7 +22,7 @@ ALTER SEQUENCE wsup.job_id OWNED BY wsup.job.id;
 -- vacuum from doing anything. Readers look into all four, so writing a closed lane is harmless.
 CREATE TABLE wsup.ready (
     job      bigint   NOT NULL,
-    rank     smallint NOT NULL,            -- -1 - priority, so that all of the key ascends
+    rank     integer  NOT NULL,            -- -1 - priority, so that all of the key ascends
     attempt  smallint NOT NULL,            -- the number that this run will have, from 1
     lane     smallint NOT NULL,
     queue    text COLLATE "C" NOT NULL     -- no index of ours depends on the machine's locale

@@ -126,11 +126,15 @@ $$;
 
 -- Wakes the supervisors that sleep. NOTIFY takes a lock on the whole database at commit, so a busy
 -- system must not send it: only who has said that it sleeps is called. A writer with a fixed
--- snapshot can't see who went to sleep since, so it always calls.
+-- snapshot can't see who went to sleep since, so it always calls. Before that, jobs of queues in which
+-- they age get their places.
 CREATE FUNCTION wsup.wake_for_ready() RETURNS trigger LANGUAGE plpgsql
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    IF EXISTS (SELECT FROM wsup.queue_order o WHERE o.ageing IS NOT NULL) THEN
+        PERFORM wsup.age(ARRAY(SELECT n.job FROM new_ready n WHERE n.real_job IS NULL));
+    END IF;
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         IF EXISTS (SELECT FROM new_ready) THEN
             PERFORM pg_notify('wsup', '');
@@ -178,6 +182,7 @@ REVOKE EXECUTE ON FUNCTION wsup.wake_for_waiting() FROM PUBLIC;
 -- looks where there are any (the places: a queue in a lane); if in several, it counts how many of the
 -- n come from which; then it takes exactly those. So the cost is O(n) however many jobs are ready.
 -- With `wake`, the supervisor is no longer taken for asleep: said here, it costs no statement.
+-- With `in_order`, keys that take turns do not pass them on: wsup.pull_by_turns does.
 -- What is to be cancelled is dropped first: whatever has put it back into a lane, it never runs again.
 --
 -- What takes jobs out of a lane is written once and made four times, because a ctid means something
@@ -200,9 +205,13 @@ DECLARE
                    FOR UPDATE SKIP LOCKED) r),
         taken AS (
             DELETE FROM wsup.ready_%1$s d WHERE d.ctid = ANY (ARRAY(SELECT at FROM locked))
-            RETURNING d.job, d.rank, d.attempt),
+            RETURNING d.job AS place, coalesce(d.real_job, d.job) AS job, d.rank, d.attempt, d.key)
+    $take$;
+    -- What was taken becomes a claim. A key that stands in the row itself has no more to do with the job.
+    claim CONSTANT text := $claim$,
         found AS MATERIALIZED (
-            SELECT t.job, t.rank, t.attempt, j.task, j.queue, j.args, j.key,
+            SELECT t.place, t.job, t.rank, t.attempt, j.task, j.queue, j.args,
+                   CASE WHEN t.key IS NULL THEN j.key END AS key,
                    CASE WHEN j.after IS NULL THEN j.options
                         ELSE wsup.options_and_parents(j.id) END AS options
               FROM taken t JOIN wsup.job j ON j.id = t.job),
@@ -225,7 +234,27 @@ DECLARE
                              ON k.job >= lower(g.jobs) AND k.job < upper(g.jobs)))
                     THEN wsup.with_checkpoint(f.job, f.options) ELSE f.options END
           FROM claimed c, found f
-         ORDER BY f.rank, f.job;
+         ORDER BY f.rank, f.place;
+    $claim$;
+    -- The first `most` in each of these lines (0015_fairness.sql).
+    take_line CONSTANT text := $take$
+        RETURN QUERY
+        WITH locked AS MATERIALIZED (
+            SELECT r.at FROM unnest(keys) AS k(key)
+             CROSS JOIN LATERAL (
+                SELECT s.ctid AS at FROM wsup.blocked s WHERE s.key = k.key
+                 ORDER BY s.rank, s.job LIMIT most
+                   FOR UPDATE SKIP LOCKED) r),
+        gone AS (
+            DELETE FROM wsup.blocked d WHERE d.ctid = ANY (ARRAY(SELECT at FROM locked))
+            RETURNING d.job, d.rank, d.attempt, d.key),
+        taken AS (
+            SELECT g.job, g.rank, g.attempt, g.key,
+                   -- First one of each, in the order of the keys, then the next of each.
+                   cardinality(keys) * row_number() OVER (PARTITION BY g.key ORDER BY g.rank, g.job)
+                   + ((SELECT jsonb_object_agg(k.key, k.nr)
+                         FROM unnest(keys) WITH ORDINALITY AS k(key, nr)) -> g.key)::bigint AS place
+              FROM gone g)
     $take$;
     pull text := $pull$
 #variable_conflict use_column
@@ -233,9 +262,10 @@ DECLARE
     -- The places, and the first job of each: what is before it is dead, and waded through once.
     lanes  integer[];
     names  text[];
-    ranks  smallint[];
+    ranks  integer[];
     firsts bigint[];
     counts bigint[];
+    by_turns boolean;
 BEGIN
     IF wake THEN
         DELETE FROM wsup.sleeper s WHERE s.supervisor = pull.supervisor;
@@ -243,8 +273,9 @@ BEGIN
     IF EXISTS (SELECT FROM wsup.cancel_request) THEN
         PERFORM wsup.drop_cancelled();
     END IF;
-    SELECT array_agg(f.lane), array_agg(q.queue), array_agg(f.rank), array_agg(f.job)
-      INTO lanes, names, ranks, firsts
+    SELECT array_agg(f.lane), array_agg(q.queue), array_agg(f.rank), array_agg(f.job),
+           bool_or(q.queue = ANY (ARRAY(SELECT o.queue FROM wsup.queue_order o WHERE o.was_fair)))
+      INTO lanes, names, ranks, firsts, by_turns
       FROM unnest(pull.queues) AS q(queue)
      CROSS JOIN LATERAL (
         (SELECT 0 AS lane, s.rank, s.job FROM wsup.ready_0 s
@@ -266,6 +297,9 @@ BEGIN
         RETURN;
     END IF;
     IF lanes IS NULL THEN
+        RETURN;
+    ELSIF by_turns AND NOT in_order THEN
+        RETURN QUERY SELECT * FROM wsup.pull_by_turns(supervisor, queues, n);
         RETURN;
     ELSIF cardinality(lanes) = 1 THEN
         counts := ARRAY[n];
@@ -321,7 +355,7 @@ BEGIN
         SELECT t.* FROM lane l, wsup.take_2(pull.supervisor, l.q, l.k, l.r, l.j) t WHERE l.lane = 2
         UNION ALL
         SELECT t.* FROM lane l, wsup.take_3(pull.supervisor, l.q, l.k, l.r, l.j) t WHERE l.lane = 3) t
-     ORDER BY t.rank, t.job;
+     ORDER BY t.rank, t.place;
 END
     $pull$;
     cases text := '';
@@ -330,16 +364,24 @@ BEGIN
         -- Called by wsup.pull alone, whose planner settings hold here, too.
         EXECUTE format($function$
             CREATE FUNCTION wsup.take_%s(supervisor integer, names text[], counts bigint[],
-                                         ranks smallint[], firsts bigint[])
-            RETURNS TABLE (rank smallint, claim bigint, job bigint, attempt smallint, task text,
+                                         ranks integer[], firsts bigint[])
+            RETURNS TABLE (rank integer, place bigint, claim bigint, job bigint, attempt smallint, task text,
                            queue text, args json, options json)
             LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS %L $function$,
-            lane, format(E'#variable_conflict use_column\nBEGIN%sEND', format(take, lane, 'f.rank,')));
-        cases := cases || format('WHEN %s THEN %s', lane, format(take, lane, ''));
+            lane, format(E'#variable_conflict use_column\nBEGIN%sEND',
+                         format(take || claim, lane, 'f.rank, f.place,')));
+        cases := cases || format('WHEN %s THEN %s', lane, format(take || claim, lane, ''));
     END LOOP;
+    -- Called by wsup.pull_by_turns alone.
+    EXECUTE format($function$
+        CREATE FUNCTION wsup.take_line(supervisor integer, keys text[], most integer)
+        RETURNS TABLE (claim bigint, job bigint, attempt smallint, task text, queue text,
+                       args json, options json)
+        LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS %L $function$,
+        format(E'#variable_conflict use_column\nBEGIN%sEND', format(take_line || claim, '', '')));
     EXECUTE format($function$
         CREATE FUNCTION wsup.pull(supervisor integer, queues text[], n integer,
-                                  wake boolean DEFAULT false)
+                                  wake boolean DEFAULT false, in_order boolean DEFAULT false)
         RETURNS TABLE (claim bigint, job bigint, attempt smallint, task text, queue text,
                        args json, options json)
         LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

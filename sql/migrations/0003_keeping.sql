@@ -216,9 +216,9 @@ BEGIN
     IF other = lane OR live > most THEN
         RETURN false;
     END IF;
-    EXECUTE format('WITH moved AS (DELETE FROM %s RETURNING job, rank, attempt, queue, key)'
-        ' INSERT INTO wsup.ready (job, rank, attempt, lane, queue, key)'
-        ' SELECT job, rank, attempt, $1, queue, key FROM moved', part) USING other;
+    EXECUTE format('WITH moved AS (DELETE FROM %s RETURNING job, rank, attempt, queue, key, real_job)'
+        ' INSERT INTO wsup.ready (job, rank, attempt, lane, queue, key, real_job)'
+        ' SELECT job, rank, attempt, $1, queue, key, real_job FROM moved', part) USING other;
     EXECUTE format('TRUNCATE %s', part);
     RETURN true;
 END
@@ -243,8 +243,10 @@ BEGIN
             (SELECT 'blocked' FROM wsup.child c WHERE c.job = status.job),
             (SELECT 'blocked' FROM wsup.blocked b
               WHERE b.key = j.key AND b.rank = -1 - j.priority AND b.job = status.job),
+            (SELECT 'blocked' FROM wsup.blocked b WHERE b.job = status.job AND b.key < ' '),
             (SELECT 'ready' FROM wsup.ready r
               WHERE r.queue = j.queue AND r.rank = -1 - j.priority AND r.job = status.job LIMIT 1),
+            (SELECT 'ready' FROM wsup.ready r WHERE r.real_job = status.job LIMIT 1),
             'running')
         END;
 END

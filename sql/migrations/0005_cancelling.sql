@@ -34,11 +34,12 @@ BEGIN
     d AS (DELETE FROM wsup.blocked b USING wanted q
            WHERE b.key = q.key AND b.rank = -1 - q.priority AND b.job = q.id
           RETURNING b.job, b.attempt),
+    e AS MATERIALIZED (SELECT * FROM wsup.uproot(cancel.jobs)),
     over AS (
         INSERT INTO wsup.outcome AS o (job, state, attempt, reason)
         SELECT t.job, 'cancelled', t.attempt, cancel.reason
           FROM (SELECT * FROM a UNION ALL SELECT * FROM b UNION ALL SELECT * FROM c
-                UNION ALL SELECT * FROM d) t
+                UNION ALL SELECT * FROM d UNION ALL SELECT * FROM e) t
         RETURNING o.job)
     SELECT array_agg(o.job) INTO ended FROM over o;
     IF ended IS NOT NULL THEN
@@ -113,10 +114,12 @@ BEGIN
     c AS (DELETE FROM wsup.blocked b USING blocked l
            WHERE b.key = l.key AND b.rank = l.rank AND b.job = l.job
           RETURNING b.job, b.attempt),
+    d AS MATERIALIZED (SELECT * FROM wsup.uproot(ARRAY(SELECT a.id FROM asked a), false)),
     over AS (
         INSERT INTO wsup.outcome AS o (job, state, attempt, reason)
         SELECT t.job, 'cancelled', t.attempt, 'cancelled by request'
-          FROM (SELECT * FROM a UNION ALL SELECT * FROM b UNION ALL SELECT * FROM c) t
+          FROM (SELECT * FROM a UNION ALL SELECT * FROM b UNION ALL SELECT * FROM c
+                UNION ALL SELECT * FROM d) t
         RETURNING o.job),
     done AS MATERIALIZED (
         SELECT q.job FROM over o JOIN wsup.cancel_request q ON q.job = o.job

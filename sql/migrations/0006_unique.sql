@@ -36,6 +36,9 @@ BEGIN
          WHERE j.id = take_back.job AND r.attempt = 1
            AND r.queue = j.queue AND r.rank = -1 - j.priority AND r.job = j.id;
         IF NOT FOUND THEN
+            DELETE FROM wsup.ready r WHERE r.real_job = take_back.job AND r.attempt = 1;
+        END IF;
+        IF NOT FOUND THEN
             RETURN false;
         END IF;
     END IF;

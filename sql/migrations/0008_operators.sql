@@ -69,7 +69,7 @@ AS $$
 BEGIN
     RETURN QUERY
     WITH unfinished AS (
-        (SELECT r.job, 'ready' AS state, r.attempt, NULL::timestamptz AS at
+        (SELECT coalesce(r.real_job, r.job) AS job, 'ready' AS state, r.attempt, NULL::timestamptz AS at
            FROM wsup.ready r
           WHERE 'ready' = ANY (coalesce(find_jobs.states, '{ready}')) AND r.job > 0
             AND (find_jobs.queue IS NULL OR r.queue = find_jobs.queue))
@@ -87,7 +87,7 @@ BEGIN
            FROM wsup.blocked b
           WHERE 'blocked' = ANY (coalesce(find_jobs.states, '{blocked}'))
             AND (find_jobs.queue IS NULL OR b.queue = find_jobs.queue)
-            AND (find_jobs.key IS NULL OR b.key = find_jobs.key))
+            AND (find_jobs.key IS NULL OR b.key = find_jobs.key OR b.key < ' '))
         UNION ALL
         (SELECT n.job, 'running', coalesce(a.attempt, 1::smallint), c.claimed_at
            FROM wsup.claim c
@@ -159,12 +159,15 @@ SET jit = off SET plan_cache_mode = force_custom_plan SET enable_hashjoin = off 
 AS $$
 #variable_conflict use_column
 DECLARE
+    changed bigint[];                      -- those that stand, or will, by another order
     held  bigint[];
     later bigint[];
     now   bigint[];
 BEGIN
     IF move.queue IS NULL OR move.queue = '' THEN
         RAISE invalid_parameter_value USING MESSAGE = 'wsup.move: the queue must be named';
+    ELSIF EXISTS (SELECT FROM wsup.queue_order) THEN
+        changed := wsup.move_in_order(jobs, queue);
     END IF;
     -- In the order in which a job moves: one that becomes ready meanwhile is then met there.
     WITH held AS MATERIALIZED (
@@ -200,6 +203,7 @@ BEGIN
     said AS (
         UPDATE wsup.job j SET queue = move.queue FROM moved m WHERE j.id = m.job RETURNING j.id)
     SELECT array_agg(s.id) INTO now FROM said s;
+    now := now || changed;
     IF now IS NOT NULL THEN
         PERFORM pg_notify('wsup', 'queue');  -- the trigger that wakes sleepers heeds new rows only
     END IF;
@@ -333,6 +337,7 @@ BEGIN
          WHERE r.queue = q.queue AND r.rank = -1 - q.priority AND r.job = q.id
         RETURNING r.job)
     SELECT array_agg(g.job) INTO now FROM gone g;
+    now := now || ARRAY(SELECT u.job FROM wsup.uproot(free) u);
     PERFORM wsup.end_turns(now, false);
     RETURN coalesce(held || later || now, '{}');
 END

@@ -16,7 +16,7 @@ CREATE SEQUENCE wsup.key_mark AS bigint
 -- The jobs that become ready when others of their key end.
 CREATE TABLE wsup.blocked (
     job       bigint   NOT NULL,
-    rank      smallint NOT NULL,           -- -1 - priority
+    rank      integer  NOT NULL,           -- -1 - priority
     attempt   smallint NOT NULL,
     key_limit smallint NOT NULL,
     key       text COLLATE "C" NOT NULL,
@@ -72,6 +72,9 @@ DECLARE
     keys text[];
     odd  record;
 BEGIN
+    IF EXISTS (SELECT FROM wsup.queue_order) THEN
+        SELECT * INTO line_up.jobs, line_up.attempts FROM wsup.line_up_by_turns(jobs, attempts);
+    END IF;
     IF line_up.attempts IS NULL THEN
         -- The last in line is looked at: no dead rows are before it, seen from that end.
         SELECT n.key, CASE f.key_limit WHEN n.least THEN n.most ELSE n.least END AS wanted,
@@ -119,7 +122,17 @@ SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_ha
 SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
+DECLARE
+    fair text[];
+    aged text[];
+    places jsonb;                          -- of the keys, in the order in which they were given
 BEGIN
+    SELECT array_agg(o.queue), array_agg(o.queue) FILTER (WHERE o.ageing IS NOT NULL)
+      INTO fair, aged FROM wsup.queue_order o WHERE o.fair;
+    IF fair IS NOT NULL THEN
+        SELECT jsonb_object_agg(k.key, k.nr) INTO places
+          FROM unnest(let_in.keys) WITH ORDINALITY AS k(key, nr);
+    END IF;
     RETURN QUERY
     WITH room AS MATERIALIZED (
         SELECT k.key, h.held, h.least, o.key_limit AS given,
@@ -146,8 +159,15 @@ BEGIN
         INSERT INTO wsup.key_holder (job, key_limit, key)
         SELECT f.job, f.key_limit, f.key FROM freed f),
     made AS (
-        INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
-        SELECT f.job, f.rank, f.attempt, l.last_value % 4, f.queue FROM wsup.lane_turn l, freed f)
+        INSERT INTO wsup.ready (job, rank, attempt, lane, queue, real_job, key)
+        -- In a fair queue, behind all that is there by now.
+        SELECT CASE WHEN f.turns THEN nextval('wsup.job_id') ELSE f.job END,
+               CASE WHEN f.queue = ANY (aged) THEN wsup.rank_now(f.job) ELSE f.rank END,
+               f.attempt, l.last_value % 4, f.queue,
+               CASE WHEN f.turns THEN f.job END, CASE WHEN f.key < ' ' THEN f.key END
+          FROM wsup.lane_turn l,
+               (SELECT g.*, g.queue = ANY (fair) OR g.key < ' ' AS turns
+                  FROM freed g ORDER BY (places -> g.key)::integer, g.rank, g.job) f)
     SELECT c.key, sum(c.room)::bigint, sum(c.jobs)::bigint
       FROM (SELECT r.key, r.n AS room, 0 AS jobs FROM room r
             UNION ALL SELECT f.key, 0, 1 FROM freed f) c
@@ -199,8 +219,6 @@ AS $$
 DECLARE
     keys  text[];
     turns bigint[];
-    mine  text[];
-    came  bigint := 0;
 BEGIN
     WITH freed AS (
         DELETE FROM wsup.key_holder h
@@ -212,21 +230,49 @@ BEGIN
     IF keys IS NULL THEN
         RETURN 0;
     ELSIF at_once THEN
-        -- From here on those that handed over fewer turns than they had.
-        SELECT array_agg(s.key) FILTER (WHERE s.turns > s.jobs), sum(s.jobs) INTO keys, came
-          FROM (SELECT c.key, sum(c.turns) AS turns, sum(c.jobs) AS jobs
-                  FROM (SELECT u.key, u.n AS turns, 0 AS jobs FROM unnest(keys, turns) AS u(key, n)
-                        UNION ALL SELECT l.key, 0, l.jobs FROM wsup.let_in(keys, turns) l) c
-                 GROUP BY c.key) s;
-        SELECT array_agg(l.key) FILTER (WHERE l.got), array_agg(l.key) FILTER (WHERE NOT l.got)
-          INTO mine, keys
-          FROM (SELECT u.key, CASE WHEN u.nr <= wsup.most_key_locks()
-                                   THEN pg_try_advisory_xact_lock(hashtextextended(u.key, 0))
-                                   ELSE false END AS got
-                  FROM unnest(keys) WITH ORDINALITY AS u(key, nr)) l;
-        IF mine IS NOT NULL THEN
-            came := came + wsup.fill_keys(mine);
-        END IF;
+        RETURN wsup.hand_on(keys, turns);
+    END IF;
+    PERFORM wsup.mark_keys(keys);
+    RETURN 0;
+END
+$$;
+
+-- Hands on turns that this transaction has ended: so many of each key. Returns how many were let in.
+CREATE FUNCTION wsup.hand_on(keys text[], turns bigint[]) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    came bigint;
+BEGIN
+    -- From here on those that handed over fewer turns than they had.
+    SELECT array_agg(s.key) FILTER (WHERE s.turns > s.jobs), sum(s.jobs) INTO keys, came
+      FROM (SELECT c.key, sum(c.turns) AS turns, sum(c.jobs) AS jobs
+              FROM (SELECT u.key, u.n AS turns, 0 AS jobs FROM unnest(keys, turns) AS u(key, n)
+                    UNION ALL SELECT l.key, 0, l.jobs FROM wsup.let_in(keys, turns) l) c
+             GROUP BY c.key) s;
+    RETURN came + wsup.look_again(keys);
+END
+$$;
+
+-- The lines of these keys have come to their ends, as far as this transaction sees: who could not see
+-- that it has ended their turns may just have joined. Returns how many were let in.
+CREATE FUNCTION wsup.look_again(keys text[]) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    mine text[];
+    came bigint := 0;
+BEGIN
+    SELECT array_agg(l.key) FILTER (WHERE l.got), array_agg(l.key) FILTER (WHERE NOT l.got)
+      INTO mine, keys
+      FROM (SELECT u.key, CASE WHEN u.nr <= wsup.most_key_locks()
+                               THEN pg_try_advisory_xact_lock(hashtextextended(u.key, 0))
+                               ELSE false END AS got
+              FROM unnest(keys) WITH ORDINALITY AS u(key, nr)) l;
+    IF mine IS NOT NULL THEN
+        came := wsup.fill_keys(mine);
     END IF;
     PERFORM wsup.mark_keys(keys);
     RETURN came;
@@ -282,6 +328,12 @@ BEGIN
         ON CONFLICT ON CONSTRAINT key_limit_pkey DO UPDATE SET key_limit = excluded.key_limit;
     END IF;
     PERFORM wsup.mark_keys(ARRAY[key]);
+    IF EXISTS (SELECT FROM wsup.queue_order) THEN  -- with a limit, jobs stand in another line than without
+        PERFORM wsup.line_up_anew(ARRAY(
+            SELECT b.job FROM wsup.blocked b
+             WHERE b.key = set_key_limit.key
+                OR b.key IN (SELECT wsup.line_of(o.queue, set_key_limit.key) FROM wsup.queue_order o)));
+    END IF;
 END
 $$;
 
@@ -298,4 +350,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                            FROM wsup.key_holder t WHERE t.key = b.key) h
       LEFT JOIN wsup.key_limit l ON l.key = b.key
      WHERE j.id = in_line.job
+    UNION ALL
+    SELECT b.attempt, NULL, ARRAY(SELECT t.job FROM wsup.key_holder t WHERE t.key = b.key),
+           (SELECT count(*) FROM wsup.blocked f
+             WHERE f.key = b.key AND (f.rank, f.job) < (b.rank, b.job))
+      FROM wsup.blocked b WHERE b.job = in_line.job AND b.key < ' '
 $$;

@@ -87,6 +87,9 @@ PRINTED = {
         1000 readings are stored
         one is not: -300\.0 degrees
         """,
+    "newsletters": r"""
+        tenant 2 had to wait for few of 500 letters
+        """,
     "orders": r"""
         to ada@example\.org: thank you for order 1
         order rolled back: no raincoats left

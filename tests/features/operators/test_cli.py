@@ -27,10 +27,13 @@ def test_queues(wsup: Wsup, jobs: dict[str, int]) -> None:
     assert said(wsup, "queues", "pause", "mail") == "wsup: queue mail is paused"
     assert said(wsup, "queues", "pause", "mail") == "wsup: queue mail was paused already"
     lines = said(wsup, "queues", "list").splitlines()
-    assert lines[0].split() == ["QUEUE", "READY", "WAITING", "RUNNING", "SUPERVISORS", "PAUSED"]
-    assert lines[1].split()[:5] == ["mail", "1", "1", "1", "0"]
-    assert lines[1].split()[5].startswith("20")
-    assert lines[2].split() == ["other", "1", "0", "0", "0", "-"]
+    assert lines[0].split() == [
+        "QUEUE", "READY", "WAITING", "BLOCKED", "RUNNING", "SUPERVISORS", "PAUSED", "FAIR",
+        "AGEING",
+    ]  # fmt: skip
+    assert lines[1].split()[:6] == ["mail", "1", "1", "0", "1", "0"]
+    assert lines[1].split()[6].startswith("20")
+    assert lines[2].split() == ["other", "1", "0", "0", "0", "0", "-", "-", "-"]
     assert [q["name"] for q in json.loads(said(wsup, "queues", "list", "--json"))] == [
         "mail", "other",
     ]  # fmt: skip
