@@ -35,6 +35,16 @@ def noop(number: int) -> None:
 
 
 @app.task
+def limited(number: int) -> None:
+    """As `noop`; the harness sets how many run at once."""
+
+
+@app.task
+def paced(number: int) -> None:
+    """As `noop`; the harness sets how many start in a second."""
+
+
+@app.task
 def stamp() -> int:
     """When it was started: CLOCK_MONOTONIC is one for all processes."""
     return time.monotonic_ns()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from wsup.config.embedded import EmbeddedError
@@ -46,6 +47,8 @@ KINDS = {
     "tenants": Kind("1,000 tenants, fair queue", "fill_fair", 1000),
     "chains": Kind("1,000 chains", "fill_chains", 1000),
     "fans": Kind("10 fan-outs and fan-ins", "fill_fans", 10),
+    "limits": Kind("at most 2,000 at once", "fill_limited", 2000),
+    "rates": Kind("at most so many a second", "fill_paced", 1),
 }
 
 
@@ -54,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)}; else all")
     parser.add_argument("--jobs", type=int, default=100_000, help="of each kind and round")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--hosts", type=int, default=1, help="supervisors that drain them")
     return parser
 
 
@@ -64,7 +68,8 @@ def main() -> None:
     try:
         with Server() as server, server.database(DATABASE):
             names = [PLAIN, *(given.kinds or KINDS)]
-            rates = measure(server, server.folder, names, given.jobs, given.rounds)
+            folders = [server.folder / f"host{number}" for number in range(given.hosts)]
+            rates = measure(server, folders, names, given.jobs, given.rounds)
     except (BenchError, EmbeddedError) as error:
         sys.exit(f"no figures: {error}")
     plain = statistics.median(rates[PLAIN])
@@ -75,28 +80,36 @@ def main() -> None:
 
 
 def measure(
-    server: Server, folder: Path, names: Sequence[str], jobs: int, rounds: int
+    server: Server, folders: Sequence[Path], names: Sequence[str], jobs: int, rounds: int
 ) -> dict[str, list[float]]:
-    """Jobs a second of each kind, round by round, in a fresh database."""
+    """Jobs a second of each kind, round by round, in a fresh database; a supervisor a folder."""
     rates: dict[str, list[float]] = {name: [] for name in names}
     with server.connect(DATABASE) as connection:
         app.database = server.dsn(DATABASE)
         try:
             dsn, variables = server.dsn(DATABASE, WORKER), {"WSUP_QUEUES": "default,fair"}
-            with Supervisor(dsn, folder, variables=variables) as supervisor:
-                drain(connection, supervisor, KINDS[PLAIN], jobs // 10)
+            with ExitStack() as stack:
+                supervisors = []
+                for folder in folders:
+                    folder.mkdir(exist_ok=True)
+                    host = Supervisor(dsn, folder, variables=variables)
+                    supervisors.append(stack.enter_context(host))
+                drain(connection, supervisors, KINDS[PLAIN], jobs // 10)
                 for _ in range(rounds):
                     for name, found in rates.items():
-                        found.append(drain(connection, supervisor, KINDS[name], jobs))
+                        found.append(drain(connection, supervisors, KINDS[name], jobs))
                         tell(f"{KINDS[name].title}: {found[-1]:,.0f} jobs/s")
         finally:
             app.close()
     return rates
 
 
-def drain(connection: Connection, supervisor: Supervisor, kind: Kind, jobs: int) -> float:
+def drain(
+    connection: Connection, supervisors: Sequence[Supervisor], kind: Kind, jobs: int
+) -> float:
     """Jobs a second, from "go" to the last outcome."""
-    supervisor.pause()
+    for supervisor in supervisors:
+        supervisor.pause()
     values = {"jobs": jobs, "groups": kind.groups}
     row = connection.execute(statement(kind.fill), values).fetchone()
     assert row is not None
@@ -104,9 +117,11 @@ def drain(connection: Connection, supervisor: Supervisor, kind: Kind, jobs: int)
     connection.execute(statement("settle_disk"))
     connection.execute(statement("checkpoint"))
     began = one(connection, "clock")[0]
-    supervisor.resume()
+    for supervisor in supervisors:
+        supervisor.resume()
     await_end(connection, last)
-    supervisor.check_alive()
+    for supervisor in supervisors:
+        supervisor.check_alive()
     found, succeeded, whole, _ = one(connection, "outcomes", began, first, last)
     if (found, succeeded) != (jobs, jobs):
         raise BenchError(f"{jobs} jobs have {found} outcomes, {succeeded} of them good")

@@ -16,9 +16,13 @@ Row = tuple[int, int, int, str, str, str, str | None]
 KEY_MARKS = "\x01"
 
 
-def subscribed(queues: Sequence[str]) -> list[str]:
-    """What a supervisor of these queues pulls from, and is called for."""
-    return [*queues, KEY_MARKS]
+#: Between the queue and the task in the name of a stream: of the jobs in it, a host runs so many.
+STREAM = "\x03"
+
+
+def subscribed(queues: Sequence[str], tasks: Sequence[str] = ()) -> list[str]:
+    """What a supervisor of these queues, and streams of these tasks, pulls from, and hears of."""
+    return [*queues, *(f"{queue}{STREAM}{task}" for queue in queues for task in tasks), KEY_MARKS]
 
 
 class SourceLost(Exception):

@@ -60,6 +60,10 @@ GRANT SELECT ON wsup.key_limit TO wsup_run;
 -- What its app says of the order of queues, it writes down; who takes turns gets a new number for each.
 GRANT SELECT, INSERT, UPDATE ON wsup.queue_order TO wsup_run;
 GRANT USAGE ON SEQUENCE wsup.job_id TO wsup_run;
+-- What its app says of limits, it writes down, and lets jobs in by them.
+GRANT SELECT, INSERT, UPDATE, DELETE ON wsup.limits TO wsup_run;
+GRANT SELECT, INSERT, DELETE ON wsup.gate_state TO wsup_run;
+GRANT USAGE ON SEQUENCE wsup.gate_version TO wsup_run;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE       -- TRUNCATE frees a closed lane of dead rows
    ON wsup.ready_0, wsup.ready_1, wsup.ready_2, wsup.ready_3 TO wsup_run;
 GRANT SELECT (job, lost), INSERT ON wsup.failure TO wsup_run;
@@ -89,9 +93,9 @@ END
 $$;
 
 -- status: job.status(), `wsup jobs list`, `failed`, `wsup queues list`, `wsup keys list`,
--- `wsup schedules list`, dashboards.
+-- `wsup limits list`, `wsup schedules list`, dashboards.
 GRANT SELECT ON wsup.ready, wsup.waiting, wsup.child, wsup.blocked, wsup.key_holder, wsup.key_limit,
-                wsup.claim, wsup.supervisor, wsup.paused_queue, wsup.queue_order TO wsup_status;
+                wsup.limits, wsup.claim, wsup.supervisor, wsup.paused_queue, wsup.queue_order TO wsup_status;
 GRANT SELECT (id, enqueued_at, run_at, priority, queue, task, key, key_limit) ON wsup.job TO wsup_status;
 GRANT SELECT (job, finished_at, state, seconds, supervisor, subworker, attempt) ON wsup.outcome
    TO wsup_status;

@@ -6,11 +6,10 @@ direct (`listener.py`).
 
 import logging
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.rows import tuple_row
-from psycopg.sql import SQL, Identifier
 
 from .answers import (
     Beat,
@@ -24,6 +23,8 @@ from .answers import (
     Turn,
     subscribed,
 )
+from .lanes import LaneTable
+from .limits import LimitTable, PerHost, Unlimited, open_rooms
 from .listener import Listener
 from .notes import Note, note_columns
 from .schedules import ScheduleTable
@@ -50,6 +51,9 @@ class PostgresSource:
         self._session = Session(dsn, statement_seconds=statement_seconds)
         self._listener = listener
         self.schedules = ScheduleTable(self._session)
+        self.limits = LimitTable(self._session)
+        self.lanes = LaneTable(self._session)
+        self.per_host: PerHost = Unlimited()
         self.supervisor = 0
 
     @property
@@ -118,7 +122,8 @@ class PostgresSource:
     async def _attempt(
         self, entries: Sequence[Entry], pull: Pull | None, promote: int, notes: Sequence[Note]
     ) -> Turn:
-        noted = settled = promoted = pulled = None
+        noted = settled = promoted = None
+        pulled: list[psycopg.AsyncCursor[Row]] = []
         async with self._session.statement() as connection:
             async with connection.pipeline():
                 await connection.execute(statement("begin"))
@@ -134,8 +139,7 @@ class PostgresSource:
                     promoted = connection.cursor(row_factory=tuple_row)
                     await promoted.execute(statement("promote"), [promote])
                 if pull is not None:
-                    pulled = connection.cursor(row_factory=tuple_row, binary=True)
-                    await pulled.execute(statement("pull"), self._pull_parameters(pull))
+                    pulled = await self._send_pulls(connection, pull)
                 done = await connection.execute(statement("commit"))
             if done.statusmessage != "COMMIT":
                 raise SourceLost(f"COMMIT was answered by {done.statusmessage}")
@@ -147,13 +151,26 @@ class PostgresSource:
                 turn.deferred = _of_claims(entries, locked)
             if promoted is not None and (answer := await promoted.fetchone()):
                 turn.next_due = answer[1]
-            if pulled is not None:
-                turn.rows = await pulled.fetchall()
+            for cursor in pulled:
+                turn.rows += await cursor.fetchall()
             return turn
+
+    async def _send_pulls(
+        self, connection: psycopg.AsyncConnection[Any], pull: Pull
+    ) -> list[psycopg.AsyncCursor[Row]]:
+        sent = [connection.cursor(row_factory=tuple_row, binary=True)]
+        await sent[0].execute(statement("pull"), self._pull_parameters(pull))
+        if rooms := self.per_host.rooms(pull.most):
+            sent += [connection.cursor(row_factory=tuple_row, binary=True)]
+            where = open_rooms(self.supervisor, pull.queues, rooms)
+            await sent[1].execute(statement("pull_per_host"), where)
+        return sent
 
     async def _pull_alone(self, pull: Pull) -> list[Row]:
         """With nothing to commit, one statement is a transaction: this is what an idle system's
         next job waits for."""
+        if self.per_host.tasks:
+            return (await self._persist([], pull)).rows
         if self._listener is not None and self._listener.can_pull:
             return await self._listener.pull(pull)
         if not self._session.read_committed:
@@ -165,6 +182,10 @@ class PostgresSource:
 
     def _pull_parameters(self, pull: Pull) -> list[object]:
         return [self.supervisor, subscribed(pull.queues), pull.most, pull.wake]
+
+    def _open(self, queues: Sequence[str]) -> list[str]:
+        """What may be pulled from now: those streams, too, for whose tasks there is room."""
+        return subscribed(queues, [task for task, _ in self.per_host.rooms(1)])
 
     async def _take_apart(self, notes: Sequence[Note]) -> list[Note]:
         """Store the notes of a refused batch one by one, without those that can't be. Returns those
@@ -223,7 +244,7 @@ class PostgresSource:
         await self._session.row("leave", {"supervisor": self.supervisor})
 
     async def beat(self, queues: Sequence[str], **columns: object) -> Beat:
-        own = {"supervisor": self.supervisor, "queues": subscribed(queues)}
+        own = {"supervisor": self.supervisor, "queues": self._open(queues)}
         return Beat(*await self._session.row("beat", {**own, **columns}))
 
     async def server_time(self) -> float:
@@ -236,13 +257,13 @@ class PostgresSource:
             "sleep",
             {
                 "supervisor": self.supervisor,
-                "queues": subscribed(queues),
+                "queues": subscribed(queues, self.per_host.tasks),
                 "look_every": look_every,
             },
         )
 
     async def look(self, queues: Sequence[str]) -> Look:
-        return Look(*await self._session.row("look", [subscribed(queues)]))
+        return Look(*await self._session.row("look", [self._open(queues)]))
 
     async def peers(self) -> list[Peer]:
         return await self._session.rows("peers", [self.supervisor], lambda row: Peer(*row))
@@ -273,25 +294,6 @@ class PostgresSource:
         return await self._session.rows(
             "cancelling", {"supervisor": self.supervisor}, lambda row: CancelRequest(*row)
         )
-
-    async def next_lane(self) -> None:
-        await self._session.row("next_lane", [])
-
-    async def vacuum(self, lane: int) -> int:
-        """Have dead rows removed from a lane; returns how many are left.
-
-        A role that doesn't own the lane only gets a warning; an old snapshot keeps them all.
-        """
-        try:
-            async with self._session.statement() as connection:
-                table = Identifier("wsup", f"ready_{lane}")
-                await connection.execute(SQL("VACUUM (TRUNCATE false) {}").format(table))
-        except psycopg.Error as error:
-            raise lost(error) from error
-        return int((await self._session.row("dead_rows", [lane]))[0])
-
-    async def sweep(self, lane: int, most: int) -> bool:
-        return bool((await self._session.row("sweep", [lane, most]))[0])
 
 
 def _of_claims(said: Sequence[E], claims: Sequence[int] | None) -> list[E]:

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Protocol
 
 from .ending import Ending
-from .wire import QueueOrder, ScheduleInfo
+from .wire import LimitInfo, QueueOrder, ScheduleInfo
 
 
 class RunnableTask(Protocol):
@@ -90,6 +90,12 @@ class OrderedQueue(Protocol):
     def info(self) -> QueueOrder: ...
 
 
+class RunnableLimit(Protocol):
+    """A limit as it is told to the supervisor."""
+
+    def info(self, kind: str, name: str) -> LimitInfo: ...
+
+
 class RunnableApp(Protocol):
     """An app as it is loaded by the template."""
 
@@ -102,6 +108,10 @@ class RunnableApp(Protocol):
     def schedules(self) -> Mapping[str, RunnableSchedule]: ...
     @property
     def queue_orders(self) -> Mapping[str, OrderedQueue]: ...
+    @property
+    def limits(self) -> Mapping[Any, RunnableLimit]:
+        """By kind and name."""
+
     @property
     def template_hooks(self) -> Sequence[Callable[[], object]]: ...
     @property

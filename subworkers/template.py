@@ -105,9 +105,9 @@ def _loaded(app: RunnableApp, log_bytes: int) -> bytes:
     """What the supervisor is to know of the app. Raises AppNotLoaded."""
     schedules = [schedule.info() for schedule in app.schedules.values()]
     queues = [order.info() for order in app.queue_orders.values()]
-    message = wire.encode(
-        wire.Loaded(_task_table(app, log_bytes), fork_hazards(), schedules, queues)
-    )
+    limits = [limit.info(kind, name) for (kind, name), limit in app.limits.items()]
+    tasks = _task_table(app, log_bytes)
+    message = wire.encode(wire.Loaded(tasks, fork_hazards(), schedules, queues, limits))
     if len(message) > LARGEST:
         raise AppNotLoaded(
             f"the app's tasks and schedules take {len(message):,} bytes to name, the limit is "

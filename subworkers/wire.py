@@ -267,11 +267,21 @@ class QueueOrder(msgspec.Struct, array_like=True, frozen=True):
     ageing: float
 
 
+class LimitInfo(msgspec.Struct, array_like=True, frozen=True):
+    """What a task, a queue or a key is limited to."""
+
+    kind: str
+    name: str
+    #: JSON: max_running, per_host, rate, burst.
+    limits: str
+
+
 class Loaded(Message, tag=22):
     tasks: list[TaskInfo]
     warnings: list[str]
     schedules: list[ScheduleInfo] = []
     queues: list[QueueOrder] = []
+    limits: list[LimitInfo] = []
 
 
 class NotLoaded(Message, tag=23):

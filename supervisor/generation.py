@@ -30,6 +30,7 @@ class Generation:
         self.tasks: dict[str, wire.TaskInfo] = {}
         self.schedules: list[wire.ScheduleInfo] = []
         self.queues: list[wire.QueueOrder] = []
+        self.limits: list[wire.LimitInfo] = []
         self.warnings: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
@@ -72,6 +73,7 @@ class Generation:
             self.tasks = {task.name: task for task in answer.tasks}
             self.schedules = answer.schedules
             self.queues = answer.queues
+            self.limits = answer.limits
             self.warnings = answer.warnings
 
     async def fork(self, member: Member) -> int:

@@ -55,12 +55,12 @@ class Lanes:
             for lane, dead in enumerate(dead_rows):
                 if dead < SOME_DEAD:
                     continue
-                if await self._source.sweep(lane, MOST_MOVED):
+                if await self._source.lanes.sweep(lane, MOST_MOVED):
                     log.debug("lane %d is cleared of %d dead rows", lane, dead)
                 elif dead >= max(MANY_DEAD, 2 * self._left.get(lane, 0)):
-                    self._left[lane] = await self._source.vacuum(lane)
+                    self._left[lane] = await self._source.lanes.vacuum(lane)
             if max(dead_rows) >= TOO_MANY_DEAD:
-                await self._source.next_lane()
+                await self._source.lanes.next_lane()
         except (DatabaseError, SourceLost) as error:
             log.debug("while clearing lanes: %s", error)
         finally:

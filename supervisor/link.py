@@ -147,6 +147,7 @@ class Link:
         supervisor.wake()
         supervisor.turns.consider()
         supervisor.schedules.stir()
+        supervisor.limits.stir()
 
     def is_whole(self) -> bool:
         """Are both connections there? If one is not, whoever has met the loss may have kept it to

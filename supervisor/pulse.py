@@ -156,7 +156,7 @@ class Pulse:
         supervisor.lanes.look_after(beat.dead_rows)
         supervisor.retention.look_after()
         await self._link.compare_if_due()
-        supervisor.due_in(beat.next_due)
+        supervisor.due.expect(beat.next_due)
         if beat.cancelling:
             supervisor.cancelling.hear()
         if beat.ready and not supervisor.turns.pulling:

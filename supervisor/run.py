@@ -154,10 +154,10 @@ class Run:
         self._pidfile.write({"pid": os.getpid(), "supervisor": supervisor.source.supervisor})
         await self._control.start()
         self._turning = self._spawn(supervisor.turns.run())
-        pulse = self._pulse
         for vital in (
             self._turning,
-            *map(self._spawn, (pulse.run(), pulse.beat(), supervisor.schedules.run())),
+            *map(self._spawn, (self._pulse.run(), self._pulse.beat())),
+            *map(self._spawn, (supervisor.schedules.run(), supervisor.limits.run())),
         ):
             vital.add_done_callback(self._mind)
         supervisor.wake()

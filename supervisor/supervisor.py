@@ -3,9 +3,10 @@
 Each step takes what it needs and knows none of the others; who calls whom is said here alone.
 """
 
-import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
 
 from ..config.settings import Settings
 from ..sql.answers import Row
@@ -15,9 +16,12 @@ from ..subworkers.wire import Load, Untrusted
 from .backlog import Backlog
 from .cancelling import Cancelling
 from .clock import ServerClock
+from .due import Due
 from .gather import Gather
+from .hearing import hear
 from .lanes import Lanes
 from .lapse import Lapse
+from .limits import Limits, PerHost
 from .liveness import Witness
 from .member import Member
 from .memory import MemoryMeter
@@ -25,7 +29,8 @@ from .occupancy import Meter
 from .pool import Pool
 from .pull import Demand
 from .recovery import Recovery
-from .recycling import Limits, Recycling
+from .recycling import Limits as RecyclingLimits
+from .recycling import Recycling
 from .retention import Retention
 from .schedules import Schedules
 from .sleep import Sleep
@@ -33,9 +38,6 @@ from .turn import Turns
 from .watch import Watch
 
 log = logging.getLogger("wsup")
-
-#: Seconds ahead from which on no timer is set for a waiting job: a beat will see it again.
-FAR_SECONDS = 60.0
 
 
 class Supervisor:
@@ -48,8 +50,9 @@ class Supervisor:
         self.paused = False
         self.stopping = False
         limit = min(settings.statement_timeout, settings.lease / 2)
-        self.listener = Listener(listen, self._hear, self._lost, statement_seconds=limit)
+        self.listener = Listener(listen, partial(hear, self), self._lost, statement_seconds=limit)
         self.source = PostgresSource(dsn, listener=self.listener, statement_seconds=limit)
+        self.per_host = self.source.per_host = PerHost(self._rows_here)
         self.pool = Pool(on_report=self._report, on_death=self._died, on_change=self._finished)
         self.clock = ServerClock(lambda: self.pool.members)
         self.gather = Gather(
@@ -63,6 +66,7 @@ class Supervisor:
         self.recycling = Recycling(lambda: self.pool.current, self.pool.renew)
         self.demand = Demand(self.backlog, settings.batch, settings.concurrency)
         self.lapse = Lapse()
+        self.due, self.tokens = Due(self._fall_due), Due(self._fall_due)
         self.turns = Turns(
             self.source,
             self.gather,
@@ -77,7 +81,7 @@ class Supervisor:
             on_dry=self._dry,
             asleep=lambda: self.sleep.wanted,
             on_passed=self.wake,
-            on_due=self.due_in,
+            on_due=self.due.expect,
             on_lost=self._lost,
         )
         self.sleep = Sleep(
@@ -85,7 +89,7 @@ class Supervisor:
             poll=settings.poll,
             hears=lambda: self.listener.connected,
             on_wake=self.turns.go,
-            on_due=self.due_in,
+            on_due=self.due.expect,
             is_said=lambda: self.turns.said_asleep,
             on_said=self._said_asleep,
         )
@@ -101,6 +105,12 @@ class Supervisor:
         self.recovery = Recovery(self.gather)
         self.witness = Witness(self.source, settings.max_lost)
         self.schedules = Schedules(self.source.schedules, self.listener, settings.poll, self._lost)
+        self.limits = Limits(
+            self.source.limits,
+            self.per_host,
+            on_change=self._streams_changed,
+            on_lost=self._lost,
+        )
         self.lanes = Lanes(PostgresSource(dsn, statement_seconds=settings.statement_timeout))
         self.retention = Retention(dsn, lambda: self.settings, lambda: self.source.supervisor)
         self.meter = Meter()
@@ -110,7 +120,6 @@ class Supervisor:
         #: Called when there are jobs here, and when another supervisor has said so of itself.
         self.on_busy: Callable[[], None] = lambda: None
         self.on_claimed: Callable[[], None] = lambda: None
-        self._due_timer: asyncio.TimerHandle | None = None
 
     # the road -----------------------------------------------------------------------------------
 
@@ -132,6 +141,8 @@ class Supervisor:
     def _finished(self) -> None:
         """execute → gather; or there are more or fewer subworkers, or others."""
         self._hand_out()
+        if not self.turns.pulling and self.per_host.has_opened():
+            self.wake()
         self.turns.consider()
 
     def _hand_out(self) -> None:
@@ -211,7 +222,7 @@ class Supervisor:
         self.turns.batch = self.demand.batch = settings.batch
         self.turns.batch_bytes = settings.batch_bytes
         self.watch.kill_grace = settings.kill_grace
-        self.recycling.start(Limits(settings.max_jobs, settings.max_rss, settings.max_age))
+        self.recycling.start(RecyclingLimits(settings.max_jobs, settings.max_rss, settings.max_age))
         tasks = list(self.pool.tasks.values())
         named = sorted({"default", *(task.queue for task in tasks)})
         self.turns.queues = self.sleep.queues = settings.queues or tuple(named)
@@ -220,6 +231,7 @@ class Supervisor:
         if self.pool.generation is not None:
             declared = self.pool.generation
             self.schedules.load(settings.app, declared.schedules, declared.queues)
+            self.limits.load(settings.app, declared.limits, self.pool.tasks)
         self.gather.forget_unknown()
         self._put_off(self.backlog.put_back([]))
 
@@ -229,6 +241,7 @@ class Supervisor:
         self.turns.pulling = False
         self.sleep.stop()
         self.schedules.stop()
+        self.limits.stop()
         self.recycling.stop()
         self._give_back_backlog()
 
@@ -247,22 +260,6 @@ class Supervisor:
         if not (self.paused or self.stopping):
             self.sleep.wake()
 
-    def _hear(self, payload: str) -> None:
-        match payload:
-            case "claimed":
-                self.on_claimed()
-            case "schedules":
-                self.schedules.stir()
-            case "cancel":
-                self.cancelling.hear()
-            case "marks":
-                self.sleep.come_back()
-            case "":
-                self.wake()
-            case _:  # about a waiting job, or a paused queue: what there is must be looked up
-                self.sleep.doubt()
-                self.wake()
-
     def _said_asleep(self) -> None:
         self.turns.said_asleep = True
 
@@ -271,18 +268,16 @@ class Supervisor:
         self.turns.pulling = False
         self.sleep.begin()
 
-    def due_in(self, seconds: float | None) -> None:
-        """The next waiting job is due in so many seconds."""
-        if self._due_timer is not None:
-            self._due_timer.cancel()
-            self._due_timer = None
-        if seconds is not None and seconds < FAR_SECONDS:
-            self._due_timer = asyncio.get_running_loop().call_later(
-                max(0.0, seconds), self._fall_due
-            )
+    def _streams_changed(self) -> None:
+        self.sleep.must_say = True
+        self.wake()
+
+    def _rows_here(self) -> Iterator[Row]:
+        """The jobs that run here, or are about to."""
+        members = (member.held.values() for member in self.pool.members)
+        return chain(self.turns.arriving, self.backlog.claims(), *members)
 
     def _fall_due(self) -> None:
-        self._due_timer = None
         self.turns.promote_now = True
         self.wake()
 

@@ -191,6 +191,10 @@ class Turns:
         wake = wanted > 0 and self.pulling and self.said_asleep and self._brought > FEW_JOBS
         if wanted:
             self._called = False
+        if promote:
+            self.promote_now = (
+                False  # before it is sent: what falls due meanwhile takes another one
+            )
         self.sending = entries
         began = time.monotonic()
         try:
@@ -264,7 +268,6 @@ class Turns:
             self.said_asleep = False
         if promoted:
             self._last_promote = self._last_end
-            self.promote_now = False
             self._on_due(turn.next_due)
         self._deferred = bool(turn.deferred or turn.deferred_notes)
         self._gather.notes.keep(turn.deferred_notes)

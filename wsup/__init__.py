@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from wsup.graph import Graph, Node
     from wsup.job import Job, JobState
     from wsup.jobs import FailedJobs, Jobs
+    from wsup.limits import ActiveLimit
     from wsup.notes import LogLine, Progress
     from wsup.options import Backoff
     from wsup.queue import Queue, QueueInfo
@@ -103,6 +104,7 @@ _HOMES = {
         "FailedJobs",
         "Jobs",
     ),
+    "wsup.limits": ("ActiveLimit",),
     "wsup.notes": (
         "LogLine",
         "Progress",
@@ -130,6 +132,7 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "ActiveLimit",
     "App",
     "Args",
     "ArgumentsError",

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final, ParamSpec, TypeVar, overload
+from typing import Any, Final, ParamSpec, TypeVar, Unpack, overload
 
 from wsup.batch_task import batch_options
-from wsup.enqueue import Client, Connection
+from wsup.enqueue import Client
 from wsup.errors import TaskError
-from wsup.graph import Graph
-from wsup.job import Job, Reader
+from wsup.limiting import Limiting
+from wsup.limits import Kind, Limit, TaskLimits
 from wsup.naming import task_name
 from wsup.operations import Operations
 from wsup.options import (
@@ -26,7 +26,6 @@ from wsup.schedule import CatchUp, Schedule, make_schedule
 from wsup.sql.pool import Pool
 from wsup.task import AsyncTask, Task
 from wsup.transaction import Finisher
-from wsup.values import load_any
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,7 +37,7 @@ T = TypeVar("T", bound=AnyTask)
 MAX_ARGS: Final = 1024 * 1024
 
 
-class App(Operations):
+class App(Operations, Limiting):
     """A program's tasks and its way to the database.
 
     `database` is a connection string; without one, the settings say it: WSUP_DATABASE, wsup.toml,
@@ -63,6 +62,8 @@ class App(Operations):
         self.tasks: dict[str, AnyTask] = {}
         #: By name.
         self.schedules: dict[str, Schedule] = {}
+        #: By kind and name.
+        self.limits: dict[tuple[Kind, str], Limit] = {}
         #: Run in the template, once, before subworkers are forked from it …
         self.template_hooks: list[Callable[[], object]] = []
         #: … in each subworker when it starts, and when it stops.
@@ -102,6 +103,7 @@ class App(Operations):
         expires: float | timedelta | None = None,
         deadline: float | timedelta | None = None,
         capture_logs: bool | LevelName | None = None,
+        **limits: Unpack[TaskLimits],
     ) -> Registrar: ...
     @overload
     def task(
@@ -120,6 +122,7 @@ class App(Operations):
         expires: float | timedelta | None = None,
         deadline: float | timedelta | None = None,
         capture_logs: bool | LevelName | None = None,
+        **limits: Unpack[TaskLimits],
     ) -> BatchRegistrar: ...
     def task(
         self,
@@ -137,6 +140,7 @@ class App(Operations):
         capture_logs: bool | LevelName | None = None,
         batch: int | None = None,
         batch_wait: float | None = None,
+        **limits: Unpack[TaskLimits],
     ) -> Any:
         """Make a function a task: `@app.task`, or `@app.task(queue="mail", retries=3)`.
 
@@ -146,7 +150,9 @@ class App(Operations):
         each time). An attempt that takes longer than `timeout` seconds is ended. `expires` and
         `deadline`, in seconds from when a job may start, are those of jobs that are given none: if
         one hasn't started by then it never does, and at the deadline it is ended.
-        `capture_logs`, if given, goes before the app's.
+        `capture_logs`, if given, goes before the app's. Of its jobs `max_running` run at once over
+        all hosts, `per_host` on each, and so many start as `rate` says ("100/minute"), of which up
+        to `burst` are saved up.
 
         With `batch`, the function is called with a list of what up to so many jobs were enqueued
         with, which wait for each other up to `batch_wait` seconds (0.05), and returns a list with
@@ -168,6 +174,7 @@ class App(Operations):
             )
             check_limits(label, expires=expires, deadline=deadline)
             many = batch_options(label, batch, batch_wait)
+            self._say_limit("task", label, limits)
             task: AnyTask = kind_of(function, is_batch=bool(many))(
                 function,
                 self._client,
@@ -273,17 +280,6 @@ class App(Operations):
         """Decorator: run this in each subworker when it stops."""
         self.stop_hooks.append(hook)
         return hook
-
-    def graph(self, connection: Connection | None = None) -> Graph:
-        """Many jobs, some of which wait for others, to be enqueued in one call.
-
-        With `connection`, a psycopg one, in the transaction that it is in.
-        """
-        return Graph(self._client, connection)
-
-    def job(self, id: int) -> Job[Any]:
-        """A handle on any job; its result comes as JSON has it. `task.job(id)` knows the type."""
-        return Job(id, Reader(self._client.pool, load_any))
 
     def close(self) -> None:
         """Close the app's connections. It opens new ones if it is used again."""

@@ -5,20 +5,33 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from wsup.enqueue import Client
+from wsup.enqueue import Client, Connection
 from wsup.errors import TaskError
-from wsup.job import Job, JobState
+from wsup.graph import Graph
+from wsup.job import Job, JobState, Reader
 from wsup.jobs import Filter, Jobs
 from wsup.keys import set_key_limit
 from wsup.ordering import Ageing, DeclaredOrder, declare
 from wsup.queue import Queue, QueueInfo, queues
 from wsup.sql.steps import adrive, drive
+from wsup.values import load_any
 
 
 class Operations:
     """A part of `App`."""
 
     _client: Client
+
+    def graph(self, connection: Connection | None = None) -> Graph:
+        """Many jobs, some of which wait for others, to be enqueued in one call.
+
+        With `connection`, a psycopg one, in the transaction that it is in.
+        """
+        return Graph(self._client, connection)
+
+    def job(self, id: int) -> Job[Any]:
+        """A handle on any job; its result comes as JSON has it. `task.job(id)` knows the type."""
+        return Job(id, Reader(self._client.pool, load_any))
 
     def jobs(
         self,

@@ -39,7 +39,7 @@ def fans(stage: Stage, _task: str) -> dict[str, float]:
 def _of_a_kind(stage: Stage, name: str) -> dict[str, float]:
     names = (kinds.PLAIN, name)
     with _told():
-        rates = kinds.measure(stage.bench.server, stage.folder, names, stage.jobs, rounds=1)
+        rates = kinds.measure(stage.bench.server, [stage.folder], names, stage.jobs, rounds=1)
     plain, rate = (rates[each][0] for each in names)
     return {"rate": rate, "plain": plain, "kept": rate / plain}
 

@@ -13,11 +13,19 @@ AS $$
 DECLARE
     -- One reading of the clock for both statements: a job due between two readings would be lost.
     at CONSTANT timestamptz := clock_timestamp();
+    gates   CONSTANT text[]  := ARRAY(SELECT l.gate FROM wsup.limits l WHERE l.gate >= E'\0052');
+    limited CONSTANT boolean := gates <> '{}';
 BEGIN
     INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
     SELECT n.id, -1 - n.priority, 1, l.last_value % 4, n.queue
       FROM wsup.lane_turn l, new_jobs n
-     WHERE (n.run_at IS NULL OR n.run_at <= at) AND n.after IS NULL AND n.key IS NULL;
+     WHERE (n.run_at IS NULL OR n.run_at <= at) AND n.after IS NULL AND n.key IS NULL
+       AND (NOT limited OR NOT ARRAY[E'\0052' || n.queue, E'\0053' || n.task] && gates);
+    IF limited THEN
+        PERFORM wsup.go_on(array_agg(n.id), NULL, '', false) FROM new_jobs n
+         WHERE (n.run_at IS NULL OR n.run_at <= at) AND n.after IS NULL AND n.key IS NULL
+           AND ARRAY[E'\0052' || n.queue, E'\0053' || n.task] && gates HAVING count(*) > 0;
+    END IF;
     IF EXISTS (SELECT FROM new_jobs WHERE run_at > at OR after IS NOT NULL OR key IS NOT NULL) THEN
         INSERT INTO wsup.waiting (job, due_at, priority, attempt, queue, key)
         SELECT id, run_at, priority, 1, queue, key FROM new_jobs WHERE run_at > at AND after IS NULL;
@@ -88,7 +96,7 @@ BEGIN
     ELSIF after && after_lax THEN
         RAISE invalid_parameter_value USING MESSAGE =
             'wsup.enqueue: a job is named in after and in after_lax: leave one of them out';
-    ELSIF key = '' OR length(key) > 200 THEN
+    ELSIF key = '' OR length(key) > 200 OR key < ' ' COLLATE "C" THEN
         RAISE invalid_parameter_value USING MESSAGE = format(
             'wsup.enqueue: key %s must have 1 to 200 characters', quote_literal(left(key, 200)));
     ELSIF key_limit NOT BETWEEN 1 AND 32767 THEN
@@ -143,7 +151,8 @@ BEGIN
         PERFORM pg_notify('wsup_' || s.supervisor, '')
            FROM wsup.sleeper s
           WHERE EXISTS (SELECT FROM new_ready n WHERE n.queue = ANY (s.queues)
-                           AND n.queue <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p)))
+                           AND split_part(n.queue, E'\003', 1)
+                               <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p)))
             -- Who lets others of a key in looks by itself.
             AND s.supervisor::text IS DISTINCT FROM current_setting('wsup.taker', true);
     END IF;
@@ -225,7 +234,12 @@ DECLARE
                    END,
                    array_agg(f.job) FILTER (WHERE f.attempt > 1),
                    array_agg(f.attempt) FILTER (WHERE f.attempt > 1),
-                   CASE WHEN count(f.key) > 0 THEN true END
+                   CASE WHEN count(f.key) > 0
+                          OR bool_or(f.task = ANY (ARRAY(SELECT l.name FROM wsup.limits l
+                                                          WHERE l.kind = 'task' AND l.max_running > 0)))
+                          OR bool_or(f.queue = ANY (ARRAY(SELECT l.name FROM wsup.limits l
+                                                           WHERE l.kind = 'queue' AND l.max_running > 0)))
+                        THEN true END
               FROM found f HAVING count(*) > 0
             RETURNING c.id, c.jobs)
         SELECT %2$s c.id, f.job, f.attempt, f.task, f.queue, f.args,
@@ -289,7 +303,7 @@ BEGIN
         UNION ALL
         (SELECT 3, s.rank, s.job FROM wsup.ready_3 s
           WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT 1)) f
-     WHERE q.queue <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p));
+     WHERE split_part(q.queue, E'\003', 1) <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p));
     IF E'\001' = ANY (names) THEN          -- keys are marked: first, who has his turn becomes ready
         PERFORM set_config('wsup.taker', pull.supervisor::text, true);
         PERFORM wsup.work_off_marks();
@@ -456,7 +470,7 @@ BEGIN
     IF cardinality(back_job) > 0 THEN
         WITH back AS MATERIALIZED (
             SELECT j.id AS job, back_attempt[i] AS attempt, back_delay[i] AS delay,
-                   j.priority, j.queue, j.key
+                   j.priority, j.queue, j.task, j.key
               FROM generate_subscripts(back_job, 1) AS i
               JOIN unnest(claims, held) AS h(claim, jobs)
                 ON h.claim = back_claim[i] AND h.jobs @> back_job[i]
@@ -468,7 +482,7 @@ BEGIN
               FROM back b WHERE b.delay IS NOT NULL),
         again AS (
             INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
-            SELECT b.job, -1 - b.priority, b.attempt, l.last_value % 4, b.queue
+            SELECT b.job, -1 - b.priority, b.attempt, l.last_value % 4, wsup.stream(b.queue, b.task)
               FROM wsup.lane_turn l, back b WHERE b.delay IS NULL)
         SELECT count(*) INTO accepted FROM back;
         refused := refused - accepted;

@@ -13,9 +13,13 @@ DECLARE
     due_by CONSTANT timestamptz := clock_timestamp();
     keyed    bigint[];
     attempts smallint[];
+    limited  CONSTANT boolean := EXISTS (SELECT FROM wsup.limits);
 BEGIN
     IF wsup.untied() IS NOT NULL THEN
         PERFORM wsup.tie_up(n);
+    END IF;
+    IF limited AND wsup.next_token() <= 0 THEN
+        PERFORM wsup.ring_gates();
     END IF;
     WITH due AS MATERIALIZED (
         SELECT w.job FROM wsup.waiting w WHERE w.due_at <= due_by
@@ -26,15 +30,15 @@ BEGIN
     made AS (
         INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
         SELECT m.job, -1 - m.priority, m.attempt, l.last_value % 4, m.queue
-          FROM wsup.lane_turn l, moved m WHERE m.key IS NULL)
-    SELECT count(*), array_agg(m.job) FILTER (WHERE m.key IS NOT NULL),
-           array_agg(m.attempt) FILTER (WHERE m.key IS NOT NULL)
+          FROM wsup.lane_turn l, moved m WHERE m.key IS NULL AND NOT limited)
+    SELECT count(*), array_agg(m.job) FILTER (WHERE m.key IS NOT NULL OR limited),
+           array_agg(m.attempt) FILTER (WHERE m.key IS NOT NULL OR limited)
       INTO promoted, keyed, attempts FROM moved m;
     IF keyed IS NOT NULL THEN
         PERFORM wsup.line_up(keyed, attempts);
     END IF;
     next_due := least((SELECT extract(epoch FROM w.due_at - clock_timestamp())
-                         FROM wsup.waiting w ORDER BY w.due_at LIMIT 1), wsup.untied());
+                         FROM wsup.waiting w ORDER BY w.due_at LIMIT 1), wsup.untied(), wsup.next_token());
 END
 $$;
 
@@ -57,9 +61,10 @@ BEGIN
     ready := EXISTS (
         SELECT FROM unnest(queues) AS q(queue)
          CROSS JOIN LATERAL (SELECT FROM wsup.ready r WHERE r.queue = q.queue LIMIT 1) found
-         WHERE q.queue <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p)));
+         WHERE split_part(q.queue, E'\003', 1)
+               <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p)));
     next_due := least((SELECT extract(epoch FROM w.due_at - clock_timestamp())
-                         FROM wsup.waiting w ORDER BY w.due_at LIMIT 1), wsup.untied());
+                         FROM wsup.waiting w ORDER BY w.due_at LIMIT 1), wsup.untied(), wsup.next_token());
 END
 $$;
 
@@ -84,9 +89,10 @@ BEGIN
     ready := EXISTS (
         SELECT FROM unnest(beat.queues) AS q(queue)
          CROSS JOIN LATERAL (SELECT FROM wsup.ready r WHERE r.queue = q.queue LIMIT 1) found
-         WHERE q.queue <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p)));
+         WHERE split_part(q.queue, E'\003', 1)
+               <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p)));
     next_due := least((SELECT extract(epoch FROM w.due_at - clock_timestamp())
-                         FROM wsup.waiting w ORDER BY w.due_at LIMIT 1), wsup.untied());
+                         FROM wsup.waiting w ORDER BY w.due_at LIMIT 1), wsup.untied(), wsup.next_token());
     dead_rows := ARRAY[pg_stat_get_dead_tuples('wsup.ready_0'::regclass),
                        pg_stat_get_dead_tuples('wsup.ready_1'::regclass),
                        pg_stat_get_dead_tuples('wsup.ready_2'::regclass),
@@ -156,7 +162,7 @@ BEGIN
           LEFT JOIN LATERAL (SELECT u.attempt FROM unnest(g.retried, g.attempts) AS u(job, attempt)
                               WHERE u.job = n.job) a ON true),
     judged AS MATERIALIZED (
-        SELECT h.job, h.attempt, j.priority, j.queue,
+        SELECT h.job, h.attempt, j.priority, wsup.stream(j.queue, j.task) AS queue,
                (SELECT count(*) FROM wsup.failure f WHERE f.job = h.job AND f.lost) >= max_lost AS over
           FROM held h JOIN wsup.job j ON j.id = h.job),
     noted AS (
@@ -216,9 +222,9 @@ BEGIN
     IF other = lane OR live > most THEN
         RETURN false;
     END IF;
-    EXECUTE format('WITH moved AS (DELETE FROM %s RETURNING job, rank, attempt, queue, key, real_job)'
-        ' INSERT INTO wsup.ready (job, rank, attempt, lane, queue, key, real_job)'
-        ' SELECT job, rank, attempt, $1, queue, key, real_job FROM moved', part) USING other;
+    EXECUTE format('WITH moved AS (DELETE FROM %s RETURNING job, rank, attempt, queue, key, real_job, place)'
+        ' INSERT INTO wsup.ready (job, rank, attempt, lane, queue, key, real_job, place)'
+        ' SELECT job, rank, attempt, $1, queue, key, real_job, place FROM moved', part) USING other;
     EXECUTE format('TRUNCATE %s', part);
     RETURN true;
 END
@@ -234,7 +240,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     j record;  -- not all of the row: who may see where a job stands need not be shown its arguments
 BEGIN
-    SELECT id, queue, priority, key INTO j FROM wsup.job WHERE id = job;
+    SELECT id, queue, task, priority, key INTO j FROM wsup.job WHERE id = job;
     RETURN CASE
         WHEN j.id IS NULL THEN NULL
         ELSE coalesce(
@@ -245,7 +251,8 @@ BEGIN
               WHERE b.key = j.key AND b.rank = -1 - j.priority AND b.job = status.job),
             (SELECT 'blocked' FROM wsup.blocked b WHERE b.job = status.job AND b.key < ' '),
             (SELECT 'ready' FROM wsup.ready r
-              WHERE r.queue = j.queue AND r.rank = -1 - j.priority AND r.job = status.job LIMIT 1),
+              WHERE r.queue IN (j.queue, j.queue || E'\003' || j.task)
+                AND r.rank = -1 - j.priority AND r.job = status.job LIMIT 1),
             (SELECT 'ready' FROM wsup.ready r WHERE r.real_job = status.job LIMIT 1),
             'running')
         END;
@@ -262,6 +269,7 @@ DECLARE
     numbers  smallint[];
     keyed    bigint[];
     attempts smallint[];
+    limited  CONSTANT boolean := EXISTS (SELECT FROM wsup.limits);
 BEGIN
     WITH again AS (
         DELETE FROM wsup.outcome o
@@ -272,14 +280,14 @@ BEGIN
     made AS (
         INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
         SELECT j.id, -1 - j.priority, a.attempt + 1, wsup.current_lane(), j.queue
-          FROM again a JOIN wsup.job j ON j.id = a.job WHERE j.after IS NULL AND j.key IS NULL)
+          FROM again a JOIN wsup.job j ON j.id = a.job WHERE j.after IS NULL AND j.key IS NULL AND NOT limited)
     SELECT array_agg(j.id) FILTER (WHERE j.after IS NOT NULL),
            array_agg(a.attempt + 1) FILTER (WHERE j.after IS NOT NULL),
            array_agg(j.id) FILTER (WHERE j.after IS NULL),
            array_agg(a.attempt + 1) FILTER (WHERE j.after IS NULL)
       INTO children, numbers, keyed, attempts
       FROM again a JOIN wsup.job j ON j.id = a.job
-     WHERE j.after IS NOT NULL OR j.key IS NOT NULL;
+     WHERE j.after IS NOT NULL OR j.key IS NOT NULL OR limited;
     IF children IS NOT NULL THEN
         PERFORM wsup.hold_back(children, numbers);
     END IF;

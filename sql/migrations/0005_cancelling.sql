@@ -25,14 +25,16 @@ DECLARE
     heard  int8multirange;
 BEGIN
     WITH wanted AS MATERIALIZED (
-        SELECT j.id, j.queue, j.priority, j.key FROM wsup.job j WHERE j.id = ANY (cancel.jobs)),
+        SELECT j.id, j.queue, j.task, j.priority, j.key FROM wsup.job j WHERE j.id = ANY (cancel.jobs)),
     a AS (DELETE FROM wsup.ready r USING wanted q
-           WHERE r.queue = q.queue AND r.rank = -1 - q.priority AND r.job = q.id
+           WHERE r.queue IN (q.queue, q.queue || E'\003' || q.task)
+             AND r.rank = -1 - q.priority AND r.job = q.id
           RETURNING r.job, r.attempt),
     b AS (DELETE FROM wsup.waiting w USING wanted q WHERE w.job = q.id RETURNING w.job, w.attempt),
     c AS (DELETE FROM wsup.child h USING wanted q WHERE h.job = q.id RETURNING h.job, h.attempt),
     d AS (DELETE FROM wsup.blocked b USING wanted q
-           WHERE b.key = q.key AND b.rank = -1 - q.priority AND b.job = q.id
+           WHERE b.key = ANY (wsup.lines(q.key, q.queue, q.task))
+             AND b.rank = -1 - q.priority AND b.job = q.id
           RETURNING b.job, b.attempt),
     e AS MATERIALIZED (SELECT * FROM wsup.uproot(cancel.jobs)),
     over AS (
@@ -94,17 +96,17 @@ DECLARE
     ended bigint[];
 BEGIN
     WITH asked AS MATERIALIZED (
-        SELECT j.id, j.queue, j.priority, j.key
+        SELECT j.id, j.queue, j.task, j.priority, j.key
           FROM wsup.cancel_request q JOIN wsup.job j ON j.id = q.job),
     ready AS MATERIALIZED (
         SELECT r.lane, r.queue, r.rank, r.job FROM asked a
-          JOIN wsup.ready r ON r.queue = a.queue AND r.rank = -1 - a.priority AND r.job = a.id
+          JOIN wsup.ready r ON r.queue IN (a.queue, a.queue || E'\003' || a.task) AND r.rank = -1 - a.priority AND r.job = a.id
            FOR UPDATE OF r SKIP LOCKED),
     waiting AS MATERIALIZED (
         SELECT w.job FROM asked a JOIN wsup.waiting w ON w.job = a.id FOR UPDATE OF w SKIP LOCKED),
     blocked AS MATERIALIZED (
         SELECT b.key, b.rank, b.job FROM asked a
-          JOIN wsup.blocked b ON b.key = a.key AND b.rank = -1 - a.priority AND b.job = a.id
+          JOIN wsup.blocked b ON b.key = ANY (wsup.lines(a.key, a.queue, a.task)) AND b.rank = -1 - a.priority AND b.job = a.id
            FOR UPDATE OF b SKIP LOCKED),
     a AS (DELETE FROM wsup.ready r USING ready l
            WHERE r.lane = l.lane AND r.queue = l.queue AND r.rank = l.rank AND r.job = l.job

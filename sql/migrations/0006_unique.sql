@@ -38,10 +38,11 @@ BEGIN
         IF NOT FOUND THEN
             DELETE FROM wsup.ready r WHERE r.real_job = take_back.job AND r.attempt = 1;
         END IF;
-        IF NOT FOUND THEN
+        IF NOT FOUND AND NOT wsup.take_back_limited(job) THEN
             RETURN false;
         END IF;
     END IF;
+    PERFORM wsup.end_limited_turns(ARRAY[job]) WHERE EXISTS (SELECT FROM wsup.limits);
     DELETE FROM wsup.job j WHERE j.id = take_back.job;
     -- Somebody wanted it cancelled while it was on its way back: not what is asked for now.
     DELETE FROM wsup.cancel_request q WHERE q.job = take_back.job;

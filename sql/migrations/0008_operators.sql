@@ -72,7 +72,7 @@ BEGIN
         (SELECT coalesce(r.real_job, r.job) AS job, 'ready' AS state, r.attempt, NULL::timestamptz AS at
            FROM wsup.ready r
           WHERE 'ready' = ANY (coalesce(find_jobs.states, '{ready}')) AND r.job > 0
-            AND (find_jobs.queue IS NULL OR r.queue = find_jobs.queue))
+            AND (find_jobs.queue IS NULL OR split_part(r.queue, E'\003', 1) = find_jobs.queue))
         UNION ALL
         (SELECT w.job, 'waiting', w.attempt, w.due_at
            FROM wsup.waiting w
@@ -182,6 +182,9 @@ BEGIN
     said AS (
         UPDATE wsup.job j SET queue = move.queue FROM moved m WHERE j.id = m.job RETURNING j.id)
     SELECT array_agg(s.id) INTO later FROM said s;
+    IF EXISTS (SELECT FROM wsup.limits) THEN
+        later := later || wsup.move_limited(jobs, move.queue);
+    END IF;
     WITH moved AS (
         UPDATE wsup.blocked b SET queue = move.queue FROM wsup.job j
          WHERE j.id = ANY (move.jobs) AND j.queue <> move.queue
@@ -327,18 +330,20 @@ BEGIN
     WITH gone AS (
         DELETE FROM wsup.blocked b USING wsup.job j
          WHERE j.id = ANY (free)
-           AND b.key = j.key AND b.rank = -1 - j.priority AND b.job = j.id RETURNING b.job)
+           AND b.key = ANY (wsup.lines(j.key, j.queue, j.task))
+           AND b.rank = -1 - j.priority AND b.job = j.id RETURNING b.job)
     SELECT coalesce(later, '{}') || coalesce(array_agg(g.job), '{}') INTO later FROM gone g;
     WITH wanted AS MATERIALIZED (
-        SELECT j.id, j.queue, j.priority FROM wsup.job j WHERE j.id = ANY (free)
+        SELECT j.id, j.queue, j.task, j.priority FROM wsup.job j WHERE j.id = ANY (free)
          ORDER BY j.priority, j.id DESC),
     gone AS (
         DELETE FROM wsup.ready r USING wanted q
-         WHERE r.queue = q.queue AND r.rank = -1 - q.priority AND r.job = q.id
+         WHERE r.queue IN (q.queue, q.queue || E'\003' || q.task)
+           AND r.rank = -1 - q.priority AND r.job = q.id
         RETURNING r.job)
     SELECT array_agg(g.job) INTO now FROM gone g;
     now := now || ARRAY(SELECT u.job FROM wsup.uproot(free) u);
-    PERFORM wsup.end_turns(now, false);
+    PERFORM wsup.end_turns(now || later, false);
     RETURN coalesce(held || later || now, '{}');
 END
 $$;

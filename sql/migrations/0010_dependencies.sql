@@ -55,6 +55,7 @@ DECLARE
     at CONSTANT timestamptz := clock_timestamp();
     keyed   bigint[];
     numbers smallint[];
+    limited CONSTANT boolean := EXISTS (SELECT FROM wsup.limits);
 BEGIN
     WITH placed AS MATERIALIZED (
         SELECT j.id, j.priority, j.queue, j.key, u.attempt, j.run_at,
@@ -66,9 +67,9 @@ BEGIN
     made AS (
         INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
         SELECT p.id, -1 - p.priority, p.attempt, l.last_value % 4, p.queue
-          FROM wsup.lane_turn l, placed p WHERE p.due AND p.key IS NULL)
+          FROM wsup.lane_turn l, placed p WHERE p.due AND p.key IS NULL AND NOT limited)
     SELECT array_agg(p.id), array_agg(p.attempt) INTO keyed, numbers
-      FROM placed p WHERE p.due AND p.key IS NOT NULL;
+      FROM placed p WHERE p.due AND (p.key IS NOT NULL OR limited);
     IF keyed IS NOT NULL THEN
         PERFORM wsup.line_up(keyed, numbers);
     END IF;

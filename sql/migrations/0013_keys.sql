@@ -72,6 +72,9 @@ DECLARE
     keys text[];
     odd  record;
 BEGIN
+    IF EXISTS (SELECT FROM wsup.limits) THEN
+        SELECT * INTO line_up.jobs, line_up.attempts FROM wsup.line_up_limited(jobs, attempts);
+    END IF;
     IF EXISTS (SELECT FROM wsup.queue_order) THEN
         SELECT * INTO line_up.jobs, line_up.attempts FROM wsup.line_up_by_turns(jobs, attempts);
     END IF;
@@ -126,6 +129,7 @@ DECLARE
     fair text[];
     aged text[];
     places jsonb;                          -- of the keys, in the order in which they were given
+    limited CONSTANT boolean := EXISTS (SELECT FROM wsup.limits);
 BEGIN
     SELECT array_agg(o.queue), array_agg(o.queue) FILTER (WHERE o.ageing IS NOT NULL)
       INTO fair, aged FROM wsup.queue_order o WHERE o.fair;
@@ -158,6 +162,8 @@ BEGIN
     held AS (
         INSERT INTO wsup.key_holder (job, key_limit, key)
         SELECT f.job, f.key_limit, f.key FROM freed f),
+    gated AS MATERIALIZED (
+        SELECT g.job FROM wsup.gated(ARRAY(SELECT f.job FROM freed f)) AS g(job) WHERE limited),
     made AS (
         INSERT INTO wsup.ready (job, rank, attempt, lane, queue, real_job, key)
         -- In a fair queue, behind all that is there by now.
@@ -167,10 +173,15 @@ BEGIN
                CASE WHEN f.turns THEN f.job END, CASE WHEN f.key < ' ' THEN f.key END
           FROM wsup.lane_turn l,
                (SELECT g.*, g.queue = ANY (fair) OR g.key < ' ' AS turns
-                  FROM freed g ORDER BY (places -> g.key)::integer, g.rank, g.job) f)
+                  FROM freed g ORDER BY (places -> g.key)::integer, g.rank, g.job) f
+         WHERE NOT limited OR f.job <> ALL (ARRAY(SELECT g.job FROM gated g))),
+    sent AS MATERIALIZED (
+        SELECT wsup.go_on(array_agg(f.job), array_agg(f.attempt), '', true)
+          FROM freed f JOIN gated g ON g.job = f.job HAVING count(*) > 0)
     SELECT c.key, sum(c.room)::bigint, sum(c.jobs)::bigint
       FROM (SELECT r.key, r.n AS room, 0 AS jobs FROM room r
             UNION ALL SELECT f.key, 0, 1 FROM freed f) c
+     WHERE (SELECT count(*) FROM sent) IS NOT NULL
      GROUP BY c.key;
 END
 $$;
@@ -219,21 +230,28 @@ AS $$
 DECLARE
     keys  text[];
     turns bigint[];
+    gates text[];                          -- of limits (0016_limits.sql)
+    limit_came bigint := 0;
 BEGIN
-    WITH freed AS (
-        DELETE FROM wsup.key_holder h
-         USING unnest(end_turns.jobs) AS u(job) JOIN wsup.job j ON j.id = u.job
-         WHERE h.key = j.key AND h.job = j.id
-        RETURNING h.key)
-    SELECT array_agg(f.key), array_agg(f.n) INTO keys, turns
-      FROM (SELECT freed.key, count(*) AS n FROM freed GROUP BY freed.key) f;
+    IF EXISTS (SELECT FROM wsup.limits) THEN
+        SELECT f.keys, f.turns, f.gates INTO keys, turns, gates FROM wsup.free_turns(jobs) f;
+        limit_came := wsup.serve_gates(gates, at_once);
+    ELSE
+        WITH freed AS (
+            DELETE FROM wsup.key_holder h
+             USING unnest(end_turns.jobs) AS u(job) JOIN wsup.job j ON j.id = u.job
+             WHERE h.key = j.key AND h.job = j.id
+            RETURNING h.key)
+        SELECT array_agg(f.key), array_agg(f.n) INTO keys, turns
+          FROM (SELECT freed.key, count(*) AS n FROM freed GROUP BY freed.key) f;
+    END IF;
     IF keys IS NULL THEN
-        RETURN 0;
+        RETURN limit_came;
     ELSIF at_once THEN
-        RETURN wsup.hand_on(keys, turns);
+        RETURN limit_came + wsup.hand_on(keys, turns);
     END IF;
     PERFORM wsup.mark_keys(keys);
-    RETURN 0;
+    RETURN limit_came;
 END
 $$;
 
@@ -291,6 +309,9 @@ DECLARE
     places tid[];
     marks bigint[];
     keys  text[];
+    gates text[];                          -- of limits (0016_limits.sql)
+    ranks integer[];
+    jobs  bigint[];
     most  CONSTANT integer := wsup.most_key_locks();
     left_over boolean;
 BEGIN
@@ -305,9 +326,20 @@ BEGIN
     END IF;
     IF keys IS NOT NULL THEN
         -- A join could compare each with each. In another lane, another row may have the same place.
-        DELETE FROM wsup.ready r
-         WHERE r.ctid = ANY (places) AND r.queue = E'\001' AND r.job = ANY (marks);
-        PERFORM wsup.fill_keys(keys);
+        WITH gone AS (
+            DELETE FROM wsup.ready r
+             WHERE r.ctid = ANY (places) AND r.queue = E'\001' AND r.job = ANY (marks)
+            RETURNING r.key, r.place)
+        SELECT array_agg(g.key), array_agg(g.place[1]), array_agg(g.place[2]) INTO gates, ranks, jobs
+          FROM (SELECT gone.key, min(gone.place) AS place FROM gone
+                 WHERE gone.key >= E'\005' AND gone.key < ' '
+                 GROUP BY gone.key) g;
+        keys := ARRAY(SELECT k.key FROM unnest(keys) AS k(key)
+                       WHERE k.key < E'\005' COLLATE "C" OR k.key >= ' ' COLLATE "C");
+        IF keys <> '{}' THEN
+            PERFORM wsup.fill_keys(keys);
+        END IF;
+        PERFORM wsup.serve(g.gate, g.rank, g.job) FROM unnest(gates, ranks, jobs) AS g(gate, rank, job);
     END IF;
 END
 $$;

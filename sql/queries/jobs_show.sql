@@ -2,8 +2,10 @@
 -- jobs that it waits for, and that wait for it, there may be many: each list ends after 100.
 SELECT j.id, wsup.status(j.id) AS state, j.task, j.queue, j.priority,
        j.args::text AS args, j.options::text AS options, j.enqueued_at, j.run_at,
-       j.key, line.key_limit, line.turns_held_by, line.jobs_before,
-       w.due_at, coalesce(w.attempt, line.attempt) AS next_attempt,
+       j.key, line.key_limit, gate.gate AS "limit",
+       coalesce(line.turns_held_by, gate.turns_held_by) AS turns_held_by,
+       coalesce(line.jobs_before, gate.jobs_before) AS jobs_before, gate.next_start_in,
+       w.due_at, coalesce(w.attempt, line.attempt, gate.attempt) AS next_attempt,
        held.claimed_at, held.supervisor AS held_by, held.host AS held_on,
        o.finished_at, o.attempt, o.seconds, o.supervisor,
        CASE WHEN o.subworker OPERATOR(pg_catalog.>=) 0 THEN o.subworker END AS subworker,
@@ -25,4 +27,5 @@ SELECT j.id, wsup.status(j.id) AS state, j.task, j.queue, j.priority,
           FROM wsup.claim c LEFT JOIN wsup.supervisor s ON s.id = c.supervisor
          WHERE c.jobs OPERATOR(pg_catalog.@>) j.id LIMIT 1) held ON true
   LEFT JOIN LATERAL wsup.in_line(j.id) line ON true
+  LEFT JOIN LATERAL wsup.at_gate(j.id) gate ON true
  WHERE j.id = %(job)s

@@ -5,10 +5,10 @@ SELECT k.key, coalesce(pg_catalog.max(k.given), pg_catalog.min(k.key_limit)) AS 
   FROM (SELECT b.key, b.key_limit, NULL::smallint AS given, 0 AS turns, 1 AS blocked,
                NULL::bigint AS first
           FROM wsup.blocked b
-         WHERE b.key = coalesce(%(key)s::text, b.key) AND b.key >= ' '
+         WHERE b.key = coalesce(%(key)s::text, b.key) AND b.key OPERATOR(pg_catalog.>=) ' '
         UNION ALL
         SELECT h.key, h.key_limit, NULL, 1, 0, h.job FROM wsup.key_holder h
-         WHERE h.key = coalesce(%(key)s::text, h.key) AND h.key >= ' '
+         WHERE h.key = coalesce(%(key)s::text, h.key) AND h.key OPERATOR(pg_catalog.>=) ' '
         UNION ALL
         SELECT l.key, NULL, l.key_limit, 0, 0, NULL FROM wsup.key_limit l
          WHERE l.key = coalesce(%(key)s::text, l.key)) k

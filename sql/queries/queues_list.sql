@@ -8,7 +8,8 @@ SELECT q.queue, pg_catalog.max(q.paused_at), pg_catalog.sum(q.ready)::bigint,
                0 AS blocked
           FROM wsup.paused_queue p
          UNION ALL
-        SELECT r.queue, NULL, pg_catalog.count(*), 0, 0, 0, 0 FROM wsup.ready r GROUP BY r.queue
+        SELECT pg_catalog.split_part(r.queue, E'\003', 1), NULL, pg_catalog.count(*), 0, 0, 0, 0
+          FROM wsup.ready r WHERE r.job OPERATOR(pg_catalog.>) 0 GROUP BY r.queue
          UNION ALL
         SELECT w.queue, NULL, 0, pg_catalog.count(*), 0, 0, 0 FROM wsup.waiting w GROUP BY w.queue
          UNION ALL

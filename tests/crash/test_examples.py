@@ -78,6 +78,11 @@ PRINTED = {
         cleo: 1, 3, 6, 10, 15
         and the audit: 0
         """,
+    "parcels": r"""
+        12 parcels, two at a time, 0\.05 s each: the last one after (0\.[2-9]|[1-9]\.).*
+        15 calls, five of them at once: the last one after (0\.9|[1-9]\.).*
+        5 labels, one after the other: the last one after (0\.0[3-9]|0\.[1-9]|[1-9]\.).*
+        """,
     "payments": r"""
         30 jobs have moved 3000 cents
         Ada has 3000 less

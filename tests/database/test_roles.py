@@ -172,9 +172,9 @@ def test_the_running_role_looks_after_the_lanes(
     dsns: dict[str, str], connection: Connection
 ) -> None:
     async def work(source: PostgresSource) -> None:
-        await source.vacuum(0)
-        await source.next_lane()
-        assert [await source.sweep(lane, 100) for lane in range(4)].count(True) == 3
+        await source.lanes.vacuum(0)
+        await source.lanes.next_lane()
+        assert [await source.lanes.sweep(lane, 100) for lane in range(4)].count(True) == 3
 
     with_source(dsns["run"], work)
     assert connection.execute("SELECT count(*) FROM wsup.ready").fetchone() == (1,)

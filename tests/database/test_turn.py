@@ -278,8 +278,8 @@ def test_everything_is_read_committed_whatever_the_default(
         async with listening(database) as heard:
             rows = (await source.turn([], one)).rows + (await heard.turn([], one)).rows
         await source.turn([succeeded(row) for row in rows], one)
-        await source.next_lane()
-        assert await source.sweep(0, 100), "refused in any other isolation"
+        await source.lanes.next_lane()
+        assert await source.lanes.sweep(0, 100), "refused in any other isolation"
 
     with_source(database, work)
     levels = connection.execute("SELECT name, count(*) FROM public.level GROUP BY name").fetchall()

@@ -1,0 +1,1 @@
+SELECT wsup.set_limit(%s::text, %s::text, %s::integer, %s::integer, %s::text, %s::integer, %s::boolean)

@@ -1,0 +1,2 @@
+SELECT kind, name, change
+  FROM wsup.define_limits(%(app)s::text, %(kinds)s::text[], %(names)s::text[], %(said)s::text[])

@@ -1,0 +1,75 @@
+"""What limits cost: pages touched, not time."""
+
+from typing import Any
+
+import psycopg
+from psycopg.sql import SQL
+from road import succeeded, with_source
+from test_gates import Connection, fill, limit, taken
+
+from wsup.sql.answers import Pull
+from wsup.sql.source import PostgresSource
+
+ALL = Pull(["default"], 100)
+
+
+def pages(connection: Connection, call: str, before: str = "SELECT") -> int:
+    """How many pages a statement looks at; what it, and the one before it, does is undone."""
+    with connection.transaction(force_rollback=True):
+        connection.execute(before)  # type: ignore[arg-type]
+        row = connection.execute(
+            SQL("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT {}").format(SQL(call))  # type: ignore[arg-type]
+        ).fetchone()
+    assert row is not None
+    plan: dict[str, Any] = row[0][0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+def work_off(database: str, turns: int) -> None:
+    """Pull and settle, again and again."""
+
+    async def work(source: PostgresSource) -> None:
+        rows = (await source.turn([], ALL)).rows
+        for _ in range(turns):
+            rows = (await source.turn([succeeded(row) for row in rows], ALL)).rows
+            assert len(rows) == 5
+
+    with_source(database, work)
+
+
+def test_serving_costs_the_same_while_a_snapshot_pins_what_is_dead(
+    database: str, connection: Connection
+) -> None:
+    limit(connection, "task", "send", max_running=5, rate="1000000/second")
+    with psycopg.connect(database) as pin:
+        pin.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        pin.execute("SELECT FROM wsup.job")
+        fill(connection, 5000)
+        serve = "wsup.serve(E'\\0053send', NULL, NULL)", "DELETE FROM wsup.key_holder"
+        work_off(database, 10)
+        connection.execute("SELECT wsup.rescue(1, 100)")
+        pages(connection, *serve)  # at first, it looks much up
+        before = pages(connection, *serve)
+        work_off(database, 900)
+        connection.execute("SELECT wsup.rescue(1, 100)")
+        after = pages(connection, *serve)
+        assert after <= before + 90, "of 4,500 jobs that have left the line"
+        assert connection.execute("SELECT FROM wsup.gate_state").rowcount == 1
+
+
+def test_a_long_line_costs_the_others_nothing(connection: Connection) -> None:
+    def cost() -> int:
+        fill(connection, 50, "noop")
+        looked_at = pages(connection, "count(*) FROM wsup.pull(1, '{default}', 50)")
+        assert len(taken(connection)) == 50
+        return looked_at
+
+    limit(connection, "task", "send", max_running=1)
+    fill(connection, 1)
+    taken(connection)
+    cost()
+    before = cost()
+    fill(connection, 10_000)
+    taken(connection)
+    # The tree of the jobs' numbers has grown, perhaps by a level.
+    assert cost() <= before + 60
