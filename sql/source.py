@@ -129,9 +129,8 @@ class PostgresSource:
                 await connection.execute(statement("begin"))
                 if notes:  # first: of a job that is settled, nothing more is accepted
                     noted = connection.cursor(row_factory=tuple_row)
-                    await noted.execute(
-                        statement("take_notes"), note_columns(self.supervisor, notes)
-                    )
+                    told = note_columns(self.supervisor, notes)
+                    await noted.execute(statement("take_notes"), told)
                 if entries:
                     settled = connection.cursor(row_factory=tuple_row)
                     await settled.execute(statement("settle"), columns(self.supervisor, entries))

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Protocol
 
+from .declared import LimitInfo, QueueOrder, ScheduleInfo
 from .ending import Ending
-from .wire import LimitInfo, QueueOrder, ScheduleInfo
 
 
 class RunnableTask(Protocol):

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from .declared import LimitInfo, QueueOrder, ScheduleInfo
+
 #: Why a job was cancelled that somebody has asked to cancel.
 BY_REQUEST = "cancelled by request"
 
@@ -239,41 +241,6 @@ class TaskInfo(msgspec.Struct, array_like=True, frozen=True):
     #: for each other.
     batch: int = 0
     batch_wait: float = 0.0
-
-
-class ScheduleInfo(msgspec.Struct, array_like=True, frozen=True):
-    """When which job is to be enqueued, again and again."""
-
-    name: str
-    task: str
-    queue: str
-    priority: int
-    #: JSON.
-    args: str
-    #: A cron expression, or None for …
-    cron: str | None
-    timezone: str
-    #: … every so many seconds.
-    every: float | None
-    catch_up: str
-
-
-class QueueOrder(msgspec.Struct, array_like=True, frozen=True):
-    """In which order the jobs of a queue are to start."""
-
-    queue: str
-    fair: bool
-    #: Seconds; 0: none.
-    ageing: float
-
-
-class LimitInfo(msgspec.Struct, array_like=True, frozen=True):
-    """What a task, a queue or a key is limited to."""
-
-    kind: str
-    name: str
-    #: JSON: max_running, per_host, rate, burst.
-    limits: str
 
 
 class Loaded(Message, tag=22):

@@ -9,6 +9,7 @@ from collections import deque
 
 from ..subworkers import wire
 from ..subworkers.channel import Channel
+from ..subworkers.declared import LimitInfo, QueueOrder, ScheduleInfo
 from . import priority
 from .member import Member
 
@@ -28,9 +29,9 @@ class Generation:
         self.number = number
         self.load = load
         self.tasks: dict[str, wire.TaskInfo] = {}
-        self.schedules: list[wire.ScheduleInfo] = []
-        self.queues: list[wire.QueueOrder] = []
-        self.limits: list[wire.LimitInfo] = []
+        self.schedules: list[ScheduleInfo] = []
+        self.queues: list[QueueOrder] = []
+        self.limits: list[LimitInfo] = []
         self.warnings: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None

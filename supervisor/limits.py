@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 from ..sql.answers import Row, SourceLost
 from ..sql.limits import LimitTable
-from ..subworkers.wire import LimitInfo
+from ..subworkers.declared import LimitInfo
 
 log = logging.getLogger("wsup.limits")
 

@@ -14,7 +14,7 @@ from typing import cast
 from ..sql.answers import SourceLost
 from ..sql.listener import Listener
 from ..sql.schedules import Definition, Move, Scheduled, ScheduleTable
-from ..subworkers.wire import QueueOrder, ScheduleInfo
+from ..subworkers.declared import QueueOrder, ScheduleInfo
 from .ticks import CatchUp, Unticking, fall_due, rhythm
 
 log = logging.getLogger("wsup.schedules")

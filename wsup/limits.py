@@ -8,7 +8,7 @@ import msgspec
 from wsup.errors import TaskError
 from wsup.options import RULES
 from wsup.sql.steps import Ask, Steps
-from wsup.subworkers.wire import LimitInfo
+from wsup.subworkers.declared import LimitInfo
 
 Kind: TypeAlias = Literal["task", "queue", "key"]
 

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from wsup.errors import TaskError
 from wsup.options import in_seconds
 from wsup.sql.steps import Ask, Steps
-from wsup.subworkers.wire import QueueOrder
+from wsup.subworkers.declared import QueueOrder
 
 #: "10m", seconds, or a timedelta.
 Ageing: TypeAlias = str | float | timedelta

@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 
 from wsup.errors import ArgumentsError, ArgumentsTooLarge, TaskError
 from wsup.options import RULES
-from wsup.subworkers.wire import ScheduleInfo
+from wsup.subworkers.declared import ScheduleInfo
 from wsup.supervisor.ticks import CatchUp, Unticking, rhythm
 from wsup.task import BaseTask
 

@@ -17,7 +17,7 @@ from wsup.errors import TaskError
 from wsup.limits import Limit
 from wsup.sql.answers import Pull, subscribed
 from wsup.sql.source import PostgresSource
-from wsup.subworkers.wire import LimitInfo
+from wsup.subworkers.declared import LimitInfo
 
 Connection = psycopg.Connection[Any]
 

@@ -8,7 +8,7 @@ import pytest
 
 from wsup import App
 from wsup.errors import ArgumentsError, TaskError
-from wsup.subworkers.wire import ScheduleInfo
+from wsup.subworkers.declared import ScheduleInfo
 
 
 def make(app: App, **options: Any) -> Any:
