@@ -384,3 +384,19 @@ def test_a_timer_that_another_one_has_rung_is_set_anew(connection: Connection) -
     next_due = connection.execute("SELECT next_due FROM wsup.look('{default}')").fetchone()
     assert next_due is not None
     assert 0 < next_due[0] <= 1
+
+
+def test_in_a_fair_queue_limits_hold_and_the_others_take_turns(
+    database: str, connection: Connection
+) -> None:
+    connection.execute("SELECT wsup.set_queue('default', fair => true)")
+    limit(connection, "task", "send", max_running=1)
+    sent = fill(connection, 3, key="a")
+    first = fill(connection, 3, "noop", key="b")
+    second = fill(connection, 3, "noop", key="c")
+    rows = taken(connection)
+    assert sorted(ids(rows)) == sorted([sent[0], *first, *second])
+    order = [job for job in ids(rows) if job != sent[0]]
+    assert order == [job for pair in zip(first, second, strict=True) for job in pair]
+    settle(database, *map(succeeded, rows))
+    assert ids(taken(connection)) == [sent[1]]
