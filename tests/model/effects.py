@@ -13,7 +13,7 @@ class Request:
     priority: int
     retries: int
     later: bool = False
-    key: str | None = None
+    unique_key: str | None = None
     #: May they end in whatever way?
     parents: Mapping[int, bool] = field(default_factory=dict)
 

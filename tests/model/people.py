@@ -125,8 +125,9 @@ class People(RuleBasedStateMachine):
     @rule(job=which, commit=st.booleans())
     def cancel(self, job: int, commit: bool) -> None:
         """Those that are held are asked for; whatever becomes of these, none is pulled again."""
-        jobs = self._pick(job, ("ready", "waiting", "blocked", "claim"))
+        self._cancel(self._pick(job, ("ready", "waiting", "blocked", "claim")), commit=commit)
 
+    def _cancel(self, jobs: list[int], *, commit: bool) -> None:
         def told(rows: Rows) -> None:
             # As long as the transaction is open it holds the row that it has moved.
             for which, state in rows:

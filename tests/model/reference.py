@@ -218,13 +218,13 @@ class Reference:
             left = self.parents.left_behind(self.kind)
             lost = {job for job, about in left.items() if not about & found.loose}
             assert not lost, f"nobody will ever look whether jobs {lost} are to run"
-        self._check_keys()
+        self._check_unique_keys()
 
-    def _check_keys(self) -> None:
+    def _check_unique_keys(self) -> None:
         """Of those that an operator has not run again, one unfinished job has a key."""
         keys = Counter(
-            request.key
+            request.unique_key
             for job, request in self.requests.items()
-            if request.key and not self.again[job] and self.kind(job) not in ENDED
+            if request.unique_key and not self.again[job] and self.kind(job) not in ENDED
         )
         assert not keys or max(keys.values()) == 1, f"more than one unfinished job: {keys}"
