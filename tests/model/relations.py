@@ -11,11 +11,13 @@ from parents import ENDED
 from people import MOST_JOBS, UNWELL, often, which, writer
 from reference import QUEUES
 from sessions import Rows, Session, query
+from turns import IN_LINE
 from writing import child, unique
 
 #: So many more of those that are related.
 MORE_JOBS = 6
 READ_COMMITTED = "READ COMMITTED"
+UNSTARTED = ("ready", "waiting", "blocked", IN_LINE)
 isolation = st.sampled_from([READ_COMMITTED, READ_COMMITTED, "REPEATABLE READ", "SERIALIZABLE"])
 later = st.sampled_from([False, False, False, True])
 
@@ -147,10 +149,11 @@ class Relations(Machine):
 
     @rule(job=which, unstarted=st.booleans(), commit=st.booleans())
     def purge(self, job: int, unstarted: bool, commit: bool) -> None:
-        jobs = self._pick(job, ENDED)
+        jobs = self._pick(job, UNSTARTED if unstarted else ENDED)
 
         def told(rows: Rows) -> None:
             self.operator.effects.extend(Purged(job) for job, state in rows if state == "purged")
 
         work = query("jobs_purge", {"jobs": jobs, "unstarted": unstarted})
-        self._operate(work, jobs, told, commit)
+        if jobs:
+            self._operate(work, told, commit)

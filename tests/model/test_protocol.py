@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+from keys import Keys
 from lanes import Lanes
 from machine import Machine
 from planted import BUGS, RELATED_BUGS, plant
@@ -15,7 +16,7 @@ from world import World
 
 #: Runs of the machine, and the steps of each. The same ones each time, but for a number of runs
 #: from the environment, for which new ones are thought up.
-RUNS, STEPS = {Lanes: 80, Races: 60}, 60
+RUNS, STEPS = {Lanes: 80, Races: 60, Keys: 60}, 60
 MANY_RUNS = "WSUP_MODEL_RUNS"
 #: Runs within which a bug must be found.
 RUNS_TO_FIND = 100
@@ -45,7 +46,7 @@ def run(machine: type[Machine], world: World, runs: int, *, is_new: bool = False
     )
 
 
-@pytest.mark.parametrize("machine", [Lanes, Races])
+@pytest.mark.parametrize("machine", [Lanes, Races, Keys])
 def test_every_job_is_in_one_place_whatever_interleaves(
     machine: type[Machine], world: World
 ) -> None:

@@ -1,0 +1,73 @@
+"""The machine of relations, with jobs that have keys: lines, turns and marks."""
+
+from effects import Limited, Request
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, rule
+from machine import host
+from people import often, which, writer
+from reference import QUEUES
+from relations import READ_COMMITTED, Relations, isolation
+from sessions import query
+from turns import LIMITS
+
+keys = st.sampled_from(sorted(LIMITS))
+priorities = st.integers(-1, 1)
+limits = st.sampled_from([None, 1, 2, 3])
+
+
+class Keys(Relations):
+    @initialize(
+        jobs=st.lists(st.tuples(keys, priorities), min_size=2, max_size=5),
+        taken=st.lists(st.integers(1, 2), max_size=3),
+    )
+    def begin(self, jobs: list[tuple[str, int]], taken: list[int]) -> None:
+        for number, (key, priority) in enumerate(jobs):
+            self.enqueue_keyed(
+                number % 2, "one", key, priority, None, READ_COMMITTED, commit=True
+            )
+        self.take(taken)
+
+    @rule(
+        writer=writer, way=st.sampled_from(["one", "one", "one later", "few", "COPY", "undone"]),
+        key=keys, priority=priorities, parent=st.one_of(st.none(), st.none(), which),
+        isolation=isolation, commit=often,
+    )  # fmt: skip
+    def enqueue_keyed(
+        self, writer: int, way: str, key: str, priority: int, parent: int | None, isolation: str,
+        commit: bool,
+    ) -> None:  # fmt: skip
+        known = list(self.reference.places)
+        session = self._writer(writer, isolation, 2 if way in ("few", "COPY") else 1)
+        if session is None:
+            return
+        parents = {known[parent % len(known)]: True} if known and parent is not None else {}
+        request = Request(
+            QUEUES[priority % 2], priority, priority % 2, way == "one later", None, parents, key
+        )
+        if parents:
+            self._send_child(session, request)
+        else:
+            self._send_jobs(session, request, way)
+        self._go_on(session, commit=commit)
+
+    @rule(key=keys, limit=limits, commit=often)
+    def set_limit(self, key: str, limit: int | None, commit: bool) -> None:
+        effect = Limited(key, limit)
+        self._operate(
+            query("key_limit", [key, limit]),
+            lambda _rows: self.operator.effects.append(effect),
+            commit,
+        )
+
+    @rule(host=host, key=keys, priority=priorities, limit=limits)
+    def come_late(self, host: int, key: str, priority: int, limit: int | None) -> None:
+        """A job joins a line that a host is just looking at, and another host meets its mark."""
+        self.set_limit(key, limit, commit=True)  # this marks the key
+        first = self._able(host, "pull")
+        if first is None or first.session.open:
+            return
+        number = self.hosts.index(first)
+        self.pull(number, 1, QUEUES, heard=False)
+        self.enqueue_keyed(0, "one", key, priority, None, READ_COMMITTED, commit=True)
+        self.pull((number + 1) % len(self.hosts), 1, QUEUES, heard=True)
+        self._turn_goes_on(first, commit=True)
