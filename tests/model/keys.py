@@ -1,9 +1,9 @@
 """The machine of relations, with jobs that have keys: lines, turns and marks."""
 
 from effects import Limited, Request
+from hosts import ENDINGS
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
-from machine import host
 from people import often, which, writer
 from reference import QUEUES
 from relations import READ_COMMITTED, Relations, isolation
@@ -22,9 +22,7 @@ class Keys(Relations):
     )
     def begin(self, jobs: list[tuple[str, int]], taken: list[int]) -> None:
         for number, (key, priority) in enumerate(jobs):
-            self.enqueue_keyed(
-                number % 2, "one", key, priority, None, READ_COMMITTED, commit=True
-            )
+            self.enqueue_keyed(number % 2, "one", key, priority, None, READ_COMMITTED, commit=True)
         self.take(taken)
 
     @rule(
@@ -59,15 +57,18 @@ class Keys(Relations):
             commit,
         )
 
-    @rule(host=host, key=keys, priority=priorities, limit=limits)
-    def come_late(self, host: int, key: str, priority: int, limit: int | None) -> None:
-        """A job joins a line that a host is just looking at, and another host meets its mark."""
+    @rule(key=keys, priority=priorities, limit=st.integers(2, 3), how=st.sampled_from(ENDINGS))
+    def come_late(self, key: str, priority: int, limit: int, how: str) -> None:
+        """A host has a key in hand. Meanwhile a job joins the line, and on another host some jobs
+        end, perhaps of that key; its pull meets the mark."""
+        self._close(self.operator, self.writers[0])
         self.set_limit(key, limit, commit=True)  # this marks the key
-        first = self._able(host, "pull")
-        if first is None or first.session.open:
+        minds = [mind for mind in self.hosts if mind.can("settle") and not mind.session.open]
+        if len(minds) < 2:
             return
-        number = self.hosts.index(first)
-        self.pull(number, 1, QUEUES, heard=False)
+        first, second = (self.hosts.index(mind) for mind in minds[:2])
+        self.pull(first, 1, QUEUES, heard=False)
         self.enqueue_keyed(0, "one", key, priority, None, READ_COMMITTED, commit=True)
-        self.pull((number + 1) % len(self.hosts), 1, QUEUES, heard=True)
-        self._turn_goes_on(first, commit=True)
+        self.settle(second, 0, 3, how, send=True)
+        self.pull(second, 1, QUEUES, heard=True)
+        self._turn_goes_on(minds[0], commit=True)

@@ -72,7 +72,8 @@ class Machine(People):
         mind.pull(queues, n)
         if alone:
             (pulled,) = (e for e in session.effects if isinstance(e, Pulled))
-            assert [row[1] for row in pulled.rows] == self.reference.next_jobs(queues, n)
+            jobs, must = [row[1] for row in pulled.rows], self.reference.next_jobs(queues, n)
+            assert jobs == must, f"the next jobs: {jobs}, must be {must}"
         if heard and session.open and not session.waiting:
             mind.heard(self.commit(session))
         else:

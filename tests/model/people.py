@@ -135,7 +135,9 @@ class People(RuleBasedStateMachine):
     @rule(job=which, commit=st.booleans())
     def cancel(self, job: int, commit: bool) -> None:
         """Those that are held are asked for; whatever becomes of these, none is pulled again."""
-        self._cancel(self._pick(job, ("ready", "waiting", "blocked", IN_LINE, "claim")), commit=commit)
+        self._cancel(
+            self._pick(job, ("ready", "waiting", "blocked", IN_LINE, "claim")), commit=commit
+        )
 
     def _cancel(self, jobs: list[int], *, commit: bool) -> None:
         def told(rows: Rows) -> None:

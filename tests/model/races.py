@@ -8,7 +8,6 @@ from hypothesis.stateful import initialize, rule
 from people import often, which
 from reference import QUEUES
 from relations import READ_COMMITTED, Relations
-from sessions import Session
 
 #: Most children wait for a good end.
 mostly_well = st.sampled_from(["succeeds"] * 3 + ENDINGS)
@@ -41,16 +40,8 @@ class Races(Relations):
                     other.heard(self.commit(other.session))
             self.take(taken)
 
-    def _close(self, *sessions: Session) -> None:
-        """What these have begun ends first."""
-        for session in sessions:
-            if session.waiting:
-                self.roll_back(session)
-            elif session.open:
-                self.commit(session)
-
     def _running(self, key: str | None = None) -> tuple[Host, tuple[int, int]] | None:
-        """A host that has no transaction open, and one of its jobs, perhaps that of a unique key."""
+        """A host that has no transaction open, and one of its jobs: any, or a unique one."""
         for mind in self.hosts:
             if mind.can("settle") and not mind.session.open:
                 if not mind.held:

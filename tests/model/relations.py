@@ -35,6 +35,14 @@ class Relations(Machine):
         self.made += jobs
         return session
 
+    def _close(self, *sessions: Session) -> None:
+        """What these have begun ends first."""
+        for session in sessions:
+            if session.waiting:
+                self.roll_back(session)
+            elif session.open:
+                self.commit(session)
+
     @rule(
         writer=writer, first=which, second=which, lax=st.booleans(), later=later,
         isolation=isolation, commit=often,

@@ -10,7 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from keys import Keys
 from lanes import Lanes
 from machine import Machine
-from planted import BUGS, RELATED_BUGS, plant
+from planted import BUGS, KEY_BUGS, RELATED_BUGS, Bug, plant
 from races import Races
 from world import World
 
@@ -54,15 +54,22 @@ def test_every_job_is_in_one_place_whatever_interleaves(
     run(machine, world, int(many or RUNS[machine]), is_new=many is not None)
 
 
+def find(bug: Bug, machine: type[Machine], world: World) -> None:
+    plant(world.observer, bug)
+    with pytest.raises((AssertionError, psycopg.errors.UniqueViolation), match=bug.finding):
+        run(machine, world, RUNS_TO_FIND)
+
+
 @pytest.mark.parametrize("bug", BUGS)
 def test_the_model_finds(bug: str, world: World) -> None:
-    plant(world.observer, BUGS[bug])
-    with pytest.raises((AssertionError, psycopg.errors.UniqueViolation)):
-        run(Lanes, world, RUNS_TO_FIND)
+    find(BUGS[bug], Lanes, world)
 
 
 @pytest.mark.parametrize("bug", RELATED_BUGS)
 def test_the_model_of_relations_finds(bug: str, world: World) -> None:
-    plant(world.observer, RELATED_BUGS[bug])
-    with pytest.raises((AssertionError, psycopg.errors.UniqueViolation)):
-        run(Races, world, RUNS_TO_FIND)
+    find(RELATED_BUGS[bug], Races, world)
+
+
+@pytest.mark.parametrize("bug", KEY_BUGS)
+def test_the_model_of_keys_finds(bug: str, world: World) -> None:
+    find(KEY_BUGS[bug], Keys, world)

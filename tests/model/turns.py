@@ -50,13 +50,14 @@ class Turns:
                 come += line[: max(0, self._limit(key) - len(kept))]
         return come
 
-    def check_order(self, lines: dict[str, list[int]]) -> None:
+    def check_order(self, lines: Mapping[str, list[int]]) -> None:
         """Of those who were in line, none has been passed over."""
-        for key, line in lines.items():
-            left = set(self.line(key))
-            for before, after in zip(line, line[1:], strict=False):
-                came = self._places.get(after, ("",))[0] in ("ready", "claim")
-                assert not (came and before in left), f"job {after} came before job {before}"
+        for line in lines.values():
+            stands = {job: self._places.get(job, ("",))[0] for job in line}
+            came = [job for job in line if stands[job] in ("ready", "claim")]
+            left = [job for job in line if stands[job] == IN_LINE]
+            passed = came and left and line.index(came[-1]) > line.index(left[0])
+            assert not passed, f"job {came[-1]} came before job {left[0]}"
 
     def check(self, found: Found, *, quiet: bool) -> None:
         turns = {(key, job) for key in LIMITS for job in self._holders(key)}
@@ -65,8 +66,8 @@ class Turns:
             held, limit = len(self._holders(key)), self._limit(key)
             self._most[key] = max(self._most[key], limit)
             assert held <= self._most[key], f"{held} have a turn of key {key}, limit {limit}"
-            if quiet:
+            if quiet:  # otherwise one that has seen the old limit may still be letting jobs in
                 self._most[key] = max(limit, held)
-                left = held < limit and self.line(key)
-                assert not left or key in found.marks, f"nobody will ever let in jobs {left}"
+            left = held < limit and self.line(key)
+            assert not left or key in found.marks, f"nobody will ever let in jobs {left}"
         self.marks = found.marks
