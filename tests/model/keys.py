@@ -1,12 +1,12 @@
 """The machine of relations, with jobs that have keys: lines, turns and marks."""
 
 from effects import Limited, Request
-from hosts import ENDINGS
+from hosts import Host
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 from people import often, which, writer
 from reference import QUEUES
-from relations import READ_COMMITTED, Relations, isolation
+from relations import READ_COMMITTED, Relations, isolation, mostly_well
 from sessions import query
 from turns import LIMITS
 
@@ -57,18 +57,47 @@ class Keys(Relations):
             commit,
         )
 
-    @rule(key=keys, priority=priorities, limit=st.integers(2, 3), how=st.sampled_from(ENDINGS))
+    @rule(key=keys, priority=priorities, limit=st.integers(2, 3), how=mostly_well)
     def come_late(self, key: str, priority: int, limit: int, how: str) -> None:
         """A host has a key in hand. Meanwhile a job joins the line, and on another host some jobs
         end, perhaps of that key; its pull meets the mark."""
+        if (hosts := self._in_hand(key, limit)) is None:
+            return
+        first, second = hosts
+        self.enqueue_keyed(0, "one", key, priority, None, READ_COMMITTED, commit=True)
+        self.settle(self.hosts.index(second), 0, 3, how, send=True)
+        self.pull(self.hosts.index(second), 1, QUEUES, heard=True)
+        self._turn_goes_on(first, commit=True)
+
+    @rule(key=keys, priority=priorities, how=mostly_well, cancel=st.booleans())
+    def pass_on_to_nobody(self, key: str, priority: int, how: str, cancel: bool) -> None:
+        """As before, and an operator is about to cancel all who are in line, but may not do it."""
+        self._close(self.writers[0])
+        self.enqueue_keyed(0, "few", key, priority, None, READ_COMMITTED, commit=True)
+        if (hosts := self._in_hand(key, 1)) is None:
+            return
+        self._cancel(self.reference.turns.line(key), commit=False)
+        self.settle(self.hosts.index(hosts[1]), 0, 3, how, send=True)
+        if cancel:
+            self._close(self.operator)
+        elif self.operator.open:
+            self.roll_back(self.operator)
+        for mind in hosts:
+            self._turn_goes_on(mind, commit=True)
+
+    def _in_hand(self, key: str, limit: int) -> tuple[Host, Host] | None:
+        """A host that is just looking at this line, and another one, perhaps with a job of it."""
         self._close(self.operator, self.writers[0])
         self.set_limit(key, limit, commit=True)  # this marks the key
         minds = [mind for mind in self.hosts if mind.can("settle") and not mind.session.open]
         if len(minds) < 2:
-            return
-        first, second = (self.hosts.index(mind) for mind in minds[:2])
-        self.pull(first, 1, QUEUES, heard=False)
-        self.enqueue_keyed(0, "one", key, priority, None, READ_COMMITTED, commit=True)
-        self.settle(second, 0, 3, how, send=True)
-        self.pull(second, 1, QUEUES, heard=True)
-        self._turn_goes_on(minds[0], commit=True)
+            return None
+        if not any(self._has_turn(mind, key) for mind in minds):
+            self.pull(self.hosts.index(minds[1]), 2, QUEUES, heard=True)
+            self.set_limit(key, limit, commit=True)
+        minds.sort(key=lambda mind: self._has_turn(mind, key))
+        self.pull(self.hosts.index(minds[0]), 1, QUEUES, heard=False)
+        return minds[0], minds[-1]
+
+    def _has_turn(self, mind: Host, key: str) -> bool:
+        return any((key, job) in self.reference.turns.held() for _, job in mind.held)

@@ -115,15 +115,18 @@ KEY_BUGS = {
     "a job lost with its host for the last time keeps its turn": Bug(
         "rescue", {"PERFORM wsup.end_turns(ended);": ""}, TURNS
     ),
-    "a turn that can't be passed on at once leaves no mark": Bug(
+    "an operator who ends a turn leaves no mark": Bug(
         "end_turns", {"PERFORM wsup.mark_keys(keys);": ""}, NEVER
+    ),
+    "a turn whose line another one has in hand leaves no mark": Bug(
+        "look_again", {"PERFORM wsup.mark_keys(keys);": ""}, NEVER
     ),
     "who joins a line leaves no mark": Bug("line_up", {"PERFORM wsup.mark_keys(keys);": ""}, NEVER),
     "the mark of a key that another one has in hand is deleted": Bug(
         "work_off_marks",
         {
-            "array_agg(m.lane) FILTER (WHERE m.got), array_agg(m.job) FILTER (WHERE m.got)": (
-                "array_agg(m.lane), array_agg(m.job)"
+            "array_agg(m.at) FILTER (WHERE m.got), array_agg(m.job) FILTER (WHERE m.got)": (
+                "array_agg(m.at), array_agg(m.job)"
             ),
             "IF keys IS NOT NULL": "IF marks IS NOT NULL",
         },

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from effects import Enqueued, Purged, Replaced, Request
-from hosts import Host
+from hosts import ENDINGS, Host
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 from machine import Machine, host
@@ -19,6 +19,8 @@ MORE_JOBS = 6
 READ_COMMITTED = "READ COMMITTED"
 UNSTARTED = ("ready", "waiting", "blocked", IN_LINE)
 isolation = st.sampled_from([READ_COMMITTED, READ_COMMITTED, "REPEATABLE READ", "SERIALIZABLE"])
+#: Most children wait for a good end.
+mostly_well = st.sampled_from(["succeeds"] * 3 + ENDINGS)
 later = st.sampled_from([False, False, False, True])
 
 

@@ -16,7 +16,7 @@ from world import World
 
 #: Runs of the machine, and the steps of each. The same ones each time, but for a number of runs
 #: from the environment, for which new ones are thought up.
-RUNS, STEPS = {Lanes: 80, Races: 60, Keys: 60}, 60
+RUNS, STEPS = {Lanes: 60, Races: 60, Keys: 60}, 60
 MANY_RUNS = "WSUP_MODEL_RUNS"
 #: Runs within which a bug must be found.
 RUNS_TO_FIND = 100

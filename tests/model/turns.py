@@ -39,6 +39,10 @@ class Turns:
     def _holders(self, key: str) -> list[int]:
         return [job for job in self._of(key) if self._places[job][0] in ("ready", "claim")]
 
+    def held(self) -> set[tuple[str, int]]:
+        """Keys, and those who have a turn."""
+        return {(key, job) for key in LIMITS for job in self._holders(key)}
+
     def next_in(self, dropped: set[int]) -> list[int]:
         """Who becomes ready by a pull that nobody disturbs, and which cancels these first."""
         come: list[int] = []
@@ -60,7 +64,7 @@ class Turns:
             assert not passed, f"job {came[-1]} came before job {left[0]}"
 
     def check(self, found: Found, *, quiet: bool) -> None:
-        turns = {(key, job) for key in LIMITS for job in self._holders(key)}
+        turns = self.held()
         assert found.turns == turns, f"who has a turn: {found.turns}, must be {turns}"
         for key in LIMITS:
             held, limit = len(self._holders(key)), self._limit(key)
