@@ -19,11 +19,14 @@ class Keys(Relations):
     @initialize(
         jobs=st.lists(st.tuples(keys, priorities), min_size=2, max_size=5),
         taken=st.lists(st.integers(1, 2), max_size=3),
+        lost=st.booleans(),
     )
-    def begin(self, jobs: list[tuple[str, int]], taken: list[int]) -> None:
+    def begin(self, jobs: list[tuple[str, int]], taken: list[int], lost: bool) -> None:
         for number, (key, priority) in enumerate(jobs):
             self.enqueue_keyed(number % 2, "one", key, priority, None, READ_COMMITTED, commit=True)
         self.take(taken)
+        if lost:
+            self.lose_all(taken)
 
     @rule(
         writer=writer, way=st.sampled_from(["one", "one", "one later", "few", "COPY", "undone"]),
@@ -57,15 +60,19 @@ class Keys(Relations):
             commit,
         )
 
-    @rule(key=keys, priority=priorities, limit=st.integers(2, 3), how=mostly_well)
-    def come_late(self, key: str, priority: int, limit: int, how: str) -> None:
-        """A host has a key in hand. Meanwhile a job joins the line, and on another host some jobs
-        end, perhaps of that key; its pull meets the mark."""
+    @rule(
+        key=keys, priority=priorities, limit=st.integers(2, 3),
+        how=st.one_of(st.none(), mostly_well),
+    )  # fmt: skip
+    def come_late(self, key: str, priority: int, limit: int, how: str | None) -> None:
+        """A host has a key in hand. Meanwhile a job joins the line, and another host, on which
+        perhaps jobs of that key have ended, meets the mark."""
         if (hosts := self._in_hand(key, limit)) is None:
             return
         first, second = hosts
         self.enqueue_keyed(0, "one", key, priority, None, READ_COMMITTED, commit=True)
-        self.settle(self.hosts.index(second), 0, 3, how, send=True)
+        if how is not None:
+            self.settle(self.hosts.index(second), 0, 3, how, send=True)
         self.pull(self.hosts.index(second), 1, QUEUES, heard=True)
         self._turn_goes_on(first, commit=True)
 

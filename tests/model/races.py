@@ -31,11 +31,7 @@ class Races(Relations):
             self._look_by(self.hosts[0], commit=True)
         self.take(taken)
         if lost:
-            for mind, other in zip(self.hosts, [*self.hosts[1:], self.hosts[0]], strict=True):
-                if mind.held:
-                    other.rescue(mind.id, locked=False)
-                    other.heard(self.commit(other.session))
-            self.take(taken)
+            self.lose_all(taken)
 
     def _running(self, key: str | None = None) -> tuple[Host, tuple[int, int]] | None:
         """A host that has no transaction open, and one of its jobs: any, or a unique one."""

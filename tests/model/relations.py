@@ -134,6 +134,14 @@ class Relations(Machine):
 
     # supervisors and operators ------------------------------------------------------------------
 
+    def lose_all(self, taken: list[int]) -> None:
+        """What is held was lost with its host once: a second time would be the last."""
+        for mind, other in zip(self.hosts, [*self.hosts[1:], self.hosts[0]], strict=True):
+            if mind.held:
+                other.rescue(mind.id, locked=False)
+                other.heard(self.commit(other.session))
+        self.take(taken)
+
     @rule(host=host, commit=often)
     def look(self, host: int, commit: bool) -> None:
         """For what transactions could not see of each other."""
