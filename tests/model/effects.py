@@ -13,9 +13,11 @@ class Request:
     priority: int
     retries: int
     later: bool = False
-    key: str | None = None
+    unique_key: str | None = None
     #: May they end in whatever way?
     parents: Mapping[int, bool] = field(default_factory=dict)
+    #: Of which only so many run at once.
+    key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,14 @@ class Retried:
 @dataclass(frozen=True)
 class Purged:
     job: int
+
+
+@dataclass(frozen=True)
+class Limited:
+    """A key, by an operator; None: what its jobs say."""
+
+    key: str
+    limit: int | None
 
 
 @dataclass(frozen=True)

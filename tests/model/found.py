@@ -18,6 +18,10 @@ class Found:
     places: dict[int, list[Place]] = field(default_factory=dict)
     #: By job, attempt, and whether it was lost with its host.
     failures: Counter[tuple[int, int, bool]] = field(default_factory=Counter)
+    #: Keys, and the jobs that have a turn.
+    turns: set[tuple[str, int]] = field(default_factory=set)
+    #: Keys that somebody has to look at.
+    marks: set[str] = field(default_factory=set)
     #: Jobs that are to be cancelled.
     asked: set[int] = field(default_factory=set)
     #: Jobs that loose ends are about: children, and parents that have ended.
@@ -33,7 +37,15 @@ UNION ALL
 SELECT 'ready', r.job, 0, 0, r.attempt,
        CASE WHEN j.id IS NULL THEN 'ready without a request'
             WHEN (r.queue, r.rank) <> (j.queue, -1 - j.priority) THEN 'queue or rank is wrong' END
-  FROM wsup.ready r LEFT JOIN wsup.job j ON j.id = r.job
+  FROM wsup.ready r LEFT JOIN wsup.job j ON j.id = r.job WHERE r.job > 0
+UNION ALL SELECT 'mark', job, 0, 0, 0, key FROM wsup.ready WHERE job < 0
+UNION ALL SELECT 'turn', job, 0, 0, 0, key FROM wsup.key_holder
+UNION ALL
+SELECT 'in line', b.job, 0, 0, b.attempt,
+       CASE WHEN j.id IS NULL THEN 'in line without a request'
+            WHEN (b.key, b.queue, b.rank) <> (j.key, j.queue, -1 - j.priority)
+            THEN 'key, queue or rank is wrong' END
+  FROM wsup.blocked b LEFT JOIN wsup.job j ON j.id = b.job
 UNION ALL SELECT 'waiting', job, 0, 0, attempt, NULL FROM wsup.waiting
 UNION ALL
 SELECT 'claim', n.job, c.supervisor, c.id, coalesce(
@@ -60,9 +72,15 @@ UNION ALL SELECT CASE WHEN lost THEN 'lost' ELSE 'failure' END, job, 0, 0, attem
 def look(observer: "psycopg.Connection[Any]") -> Found:
     """One statement, so one snapshot of what is committed."""
     found = Found()
-    for kind, job, supervisor, claim, attempt, odd in observer.execute(LOOK):
-        if odd:
-            found.oddities.append(f"job {job}, claim {claim}: {odd}")
+    for kind, job, supervisor, claim, attempt, text in observer.execute(LOOK):
+        if kind == "turn":
+            found.turns.add((text, job))
+            continue
+        if kind == "mark":
+            found.marks.add(text)
+            continue
+        if text:
+            found.oddities.append(f"job {job}, claim {claim}: {text}")
         if kind == "request":
             found.requests.add(job)
         elif kind == "asked":

@@ -7,7 +7,7 @@ from effects import Promoted, Pulled, Rescued, Settled
 from reference import MAX_LOST, Reference
 from sessions import Rows, Session, query, sql
 
-from wsup.sql.answers import Held, Row
+from wsup.sql.answers import KEY_MARKS, Held, Row
 from wsup.sql.settlement import CANCELLED, EXPIRED, SUCCEEDED, Back, Entry, Failure, Over, columns
 from wsup.supervisor.gather import Gather
 from wsup.supervisor.recovery import Recovery
@@ -139,7 +139,7 @@ class Host:
         supervisor, effects = self.id, self._take("pull")
         asked = frozenset(self._reference.asked)
         self.session.send(
-            query("pull", [supervisor, queues, n, True]),
+            query("pull", [supervisor, [*queues, KEY_MARKS], n, True]),
             lambda rows: effects.append(Pulled(supervisor, rows, asked)),
         )
 

@@ -13,7 +13,7 @@ from hosts import ENDINGS, Host
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 from parents import ENDED
-from people import MOST_JOBS, People, often, which
+from people import People, often, which
 from reference import QUEUES
 from world import HOSTS, ZOMBIES
 
@@ -67,11 +67,13 @@ class Machine(People):
         mind = self._able(host, "pull")
         if mind is None:
             return
-        session, alone = mind.session, not self.world.busy()
+        session = mind.session
+        alone = not self.world.busy() and not self.reference.is_parent_dropped()
         mind.pull(queues, n)
         if alone:
             (pulled,) = (e for e in session.effects if isinstance(e, Pulled))
-            assert [row[1] for row in pulled.rows] == self.reference.next_jobs(queues, n)
+            jobs, must = [row[1] for row in pulled.rows], self.reference.next_jobs(queues, n)
+            assert jobs == must, f"the next jobs: {jobs}, must be {must}"
         if heard and session.open and not session.waiting:
             mind.heard(self.commit(session))
         else:
@@ -147,7 +149,7 @@ class Machine(People):
         for dead in set(self.ids) - {mind.id for mind in self.hosts}:
             self.hosts[0].rescue(dead, locked=False)
             self.commit(self.hosts[0].session)
-        for _ in range(MOST_JOBS):  # at most so many generations
+        for _ in range(len(self.reference.requests) + 1):  # at most so many generations, and turns
             self._run_all(self.hosts[0])
             left = {j: p for j, p in self.reference.places.items() if p[0] not in ENDED}
             if not left:

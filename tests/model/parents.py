@@ -25,6 +25,10 @@ class Parents:
     def waiting(self) -> list[int]:
         return sorted(self._waits)
 
+    def have_any(self, jobs: set[int]) -> bool:
+        """Are some of these parents that somebody waits for?"""
+        return any(waits.keys() & jobs for waits in self._waits.values())
+
     def note(self, kind: Kind) -> None:
         """Look which parents have ended."""
         for child, waits in self._waits.items():

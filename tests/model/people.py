@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from parents import ENDED
 from reference import QUEUES, Reference
 from sessions import Rows, Session, Work, query
+from turns import IN_LINE
 from world import HOSTS, WRITERS, World
 from writing import and_standing, in_savepoint, insert
 
@@ -44,17 +45,22 @@ class People(RuleBasedStateMachine):
 
     def commit(self, session: Session) -> list[object]:
         """End a transaction well; returns what it has changed."""
+        alone = session.alone
         effects = session.commit()
-        self.check(effects)
+        self.check(effects, alone=alone)
         return effects
 
     def roll_back(self, session: Session) -> None:
         session.roll_back()
         self.check()
 
-    def check(self, effects: list[object] | None = None) -> None:
+    def check(self, effects: list[object] | None = None, *, alone: bool = False) -> None:
+        """`alone`: no other transaction was open beside the one that has had these effects."""
         found = self.world.look()
+        lines = self.reference.lines()
         self.reference.apply(effects or [], found)
+        if alone:
+            self.reference.turns.check_order(lines)
         self.reference.check(found, quiet=not self.world.busy())
         self.world.watch()
         for host in self.hosts:
@@ -102,8 +108,13 @@ class People(RuleBasedStateMachine):
         if not session.open:
             session.begin(isolation)
         self.made += 2 if way in ("few", "COPY") else 1
-        request, effects = Request(queue, priority, retries, way == "one later"), session.effects
-        state = "waiting" if request.later else "ready"
+        self._send_jobs(session, Request(queue, priority, retries, way == "one later"), way)
+        self._go_on(session, commit=commit)
+
+    def _send_jobs(self, session: Session, request: Request, way: str) -> None:
+        """Such as have no parents."""
+        effects, kind = session.effects, IN_LINE if request.key else "ready"
+        state = "waiting" if request.later else kind
 
         def enqueued(rows: Rows) -> None:
             effects.extend(Enqueued(row[0], request, state) for row in rows)
@@ -112,7 +123,6 @@ class People(RuleBasedStateMachine):
             session.send(in_savepoint(request))
         else:
             session.send(insert(request, way), enqueued)
-        self._go_on(session, commit=commit)
 
     def _go_on(self, session: Session, *, commit: bool) -> None:
         if commit and session.open and not session.waiting:
@@ -125,8 +135,11 @@ class People(RuleBasedStateMachine):
     @rule(job=which, commit=st.booleans())
     def cancel(self, job: int, commit: bool) -> None:
         """Those that are held are asked for; whatever becomes of these, none is pulled again."""
-        jobs = self._pick(job, ("ready", "waiting", "blocked", "claim"))
+        self._cancel(
+            self._pick(job, ("ready", "waiting", "blocked", IN_LINE, "claim")), commit=commit
+        )
 
+    def _cancel(self, jobs: list[int], *, commit: bool) -> None:
         def told(rows: Rows) -> None:
             # As long as the transaction is open it holds the row that it has moved.
             for which, state in rows:
@@ -135,7 +148,8 @@ class People(RuleBasedStateMachine):
                 elif state == "cancelled" and self.reference.kind(which) not in ENDED:
                     self.operator.effects.append(Cancelled(which))
 
-        self._operate(query("jobs_cancel", {"jobs": jobs, "kill": False}), jobs, told, commit)
+        if jobs:
+            self._operate(query("jobs_cancel", {"jobs": jobs, "kill": False}), told, commit)
 
     @rule(job=which, commit=st.booleans())
     def retry(self, job: int, commit: bool) -> None:
@@ -152,7 +166,8 @@ class People(RuleBasedStateMachine):
                     waits = {parent: asked[parent] for parent in edges}
                     self.operator.effects.append(Retried(job, state, waits))
 
-        self._operate(and_standing(query("jobs_retry", {"jobs": jobs})), jobs, told, commit)
+        if jobs:
+            self._operate(and_standing(query("jobs_retry", {"jobs": jobs})), told, commit)
 
     def is_open(self, job: int) -> bool:
         """Is it there, by what is committed, and has not ended?"""
@@ -164,10 +179,8 @@ class People(RuleBasedStateMachine):
         jobs = jobs or list(self.reference.places)
         return [jobs[which % len(jobs)]] if jobs else []
 
-    def _operate(
-        self, work: Work, jobs: list[int], told: Callable[[Rows], None], commit: bool
-    ) -> None:
-        if not self.operator.open and jobs:
+    def _operate(self, work: Work, told: Callable[[Rows], None], commit: bool) -> None:
+        if not self.operator.open:
             self.operator.begin()
             self.operator.send(work, told)
             self._go_on(self.operator, commit=commit)

@@ -7,6 +7,7 @@ from effects import (
     Asked,
     Cancelled,
     Enqueued,
+    Limited,
     Promoted,
     Pulled,
     Purged,
@@ -18,6 +19,7 @@ from effects import (
 )
 from found import Found, Place
 from parents import ENDED, Parents
+from turns import IN_LINE, LIMITS, Turns
 
 from wsup.sql.settlement import Back, Entry, Failure, Over
 
@@ -39,6 +41,7 @@ class Reference:
         self.again: Counter[int] = Counter()
         self.asked: set[int] = set()
         self.parents = Parents()
+        self.turns = Turns(self.requests, self.places)
 
     def apply(self, effects: Iterable[object], found: Found) -> None:
         """A transaction has committed. Where the database has the choice, `found` tells it."""
@@ -48,14 +51,16 @@ class Reference:
             match effect:
                 case Settled(supervisor, entries, refused):
                     self._settle(supervisor, entries, refused)
+                    self._let_in(found)
                 case Promoted(count):
                     self._promote(count, found)
                 case Pulled():
                     self._drop(found)
-                    self._follow(found)  # a pull that ends a parent may bring its child
+                    self._let_in(found)  # a pull that ends a parent may bring its child
                     self._pull(effect)
                 case Rescued():
                     self._rescue(effect, found)
+                    self._let_in(found)
         self._follow(found)
         self.asked = found.asked
 
@@ -77,12 +82,18 @@ class Reference:
                 self._stand(job, state, self.places[job][3] + 1, waits)
             case Purged(job):
                 self._forget(job)
+            case Limited(key, None):
+                self.turns.given.pop(key, None)
+            case Limited(key, limit):
+                self.turns.given[key] = limit
 
     def _stand(
         self, job: int, state: str, attempt: int, waits: dict[int, bool] | None = None
     ) -> None:
         """Nobody holds it."""
         self.due.discard(job)
+        if state == "blocked" and not waits:
+            state = IN_LINE
         self.places[job] = (state, 0, 0, attempt)
         self.parents.hold(job, waits or {})
 
@@ -103,9 +114,28 @@ class Reference:
                 self._stand(job, "cancelled", place[3])
             elif self.parents.is_free(job):
                 later = self.requests[job].later
-                self._stand(job, "waiting" if later else "ready", place[3])
+                self._stand(job, "waiting" if later else self._when_due(job), place[3])
             # A child is younger than its parents: its own children come later in this loop.
             self.parents.note(self.kind)
+
+    def _when_due(self, job: int) -> str:
+        return IN_LINE if self.requests[job].key else "ready"
+
+    def lines(self) -> dict[str, list[int]]:
+        return {key: self.turns.line(key) for key in LIMITS}
+
+    def _let_in(self, found: Found) -> None:
+        """Jobs have got their turn: so the database says. `Turns` checks that they may."""
+        self._follow(found)
+        for line in self.lines().values():
+            for job in line:
+                place = self.places[job]
+                if place not in found.places.get(job, []) and not self._is_dropped(job, found):
+                    self._stand(job, "ready", place[3])
+
+    def is_parent_dropped(self) -> bool:
+        """May the next pull end a parent, because it is to be cancelled, and so bring a child?"""
+        return self.parents.have_any(self.asked)
 
     def claims(self, supervisor: int) -> frozenset[int]:
         return frozenset(p[2] for p in self.places.values() if p[:2] == ("claim", supervisor))
@@ -115,10 +145,12 @@ class Reference:
 
     def next_jobs(self, queues: list[str], n: int) -> list[int]:
         """What a pull must bring that nobody disturbs: by priority, then age."""
+        come = self.turns.next_in(self.asked)
         ready = [
             job
             for job, request in self.requests.items()
-            if self.kind(job) == "ready" and request.queue in queues and job not in self.asked
+            if (self.kind(job) == "ready" and job not in self.asked) or job in come
+            if request.queue in queues
         ]
         return sorted(ready, key=lambda job: (-self.requests[job].priority, job))[:n]
 
@@ -159,8 +191,7 @@ class Reference:
         assert fits, f"{count} promoted, {moved} are gone from waiting"
         for job in moved:
             assert job in self.due, f"job {job} was promoted before it was due"
-            self.places[job] = ("ready", 0, 0, self.places[job][3])
-            self.due.discard(job)
+            self._stand(job, self._when_due(job), self.places[job][3])
 
     def _is_dropped(self, job: int, found: Found) -> bool:
         """Was it to be cancelled, and is so now, without having been held by anybody?"""
@@ -169,7 +200,7 @@ class Reference:
 
     def _drop(self, found: Found) -> None:
         for job, place in self.places.items():
-            if place[0] in ("ready", "waiting") and self._is_dropped(job, found):
+            if place[0] in ("ready", "waiting", IN_LINE) and self._is_dropped(job, found):
                 self._stand(job, "cancelled", place[3])
 
     def _pull(self, pulled: Pulled) -> None:
@@ -218,13 +249,14 @@ class Reference:
             left = self.parents.left_behind(self.kind)
             lost = {job for job, about in left.items() if not about & found.loose}
             assert not lost, f"nobody will ever look whether jobs {lost} are to run"
-        self._check_keys()
+        self._check_unique_keys()
+        self.turns.check(found, quiet=quiet)
 
-    def _check_keys(self) -> None:
+    def _check_unique_keys(self) -> None:
         """Of those that an operator has not run again, one unfinished job has a key."""
         keys = Counter(
-            request.key
+            request.unique_key
             for job, request in self.requests.items()
-            if request.key and not self.again[job] and self.kind(job) not in ENDED
+            if request.unique_key and not self.again[job] and self.kind(job) not in ENDED
         )
         assert not keys or max(keys.values()) == 1, f"more than one unfinished job: {keys}"

@@ -1,38 +1,30 @@
-"""The protocol's machine, with jobs that wait for others and jobs that have keys."""
+"""The protocol's machine, with jobs that wait for others and unique ones."""
 
 from dataclasses import replace
 
 from effects import Enqueued, Purged, Replaced, Request
-from hosts import ENDINGS
+from hosts import ENDINGS, Host
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, rule
+from hypothesis.stateful import rule
 from machine import Machine, host
 from parents import ENDED
 from people import MOST_JOBS, UNWELL, often, which, writer
 from reference import QUEUES
 from sessions import Rows, Session, query
-from world import WRITERS
+from turns import IN_LINE
 from writing import child, unique
 
 #: So many more of those that are related.
 MORE_JOBS = 6
 READ_COMMITTED = "READ COMMITTED"
+UNSTARTED = ("ready", "waiting", "blocked", IN_LINE)
 isolation = st.sampled_from([READ_COMMITTED, READ_COMMITTED, "REPEATABLE READ", "SERIALIZABLE"])
+#: Most children wait for a good end.
+mostly_well = st.sampled_from(["succeeds"] * 3 + ENDINGS)
 later = st.sampled_from([False, False, False, True])
 
 
 class Relations(Machine):
-    @initialize(
-        jobs=st.integers(2, 3),
-        children=st.lists(st.tuples(which, which, st.booleans()), min_size=1, max_size=3),
-        taken=st.lists(st.integers(1, 3), max_size=2),
-    )
-    def begin(self, jobs: int, children: list[tuple[int, int, bool]], taken: list[int]) -> None:
-        self.start(jobs)
-        for first, second, lax in children:
-            self.enqueue_child(0, first, second, lax, False, READ_COMMITTED, commit=True)
-        self.take(taken)
-
     # writers ------------------------------------------------------------------------------------
 
     def _writer(self, number: int, isolation: str, jobs: int) -> Session | None:
@@ -44,6 +36,14 @@ class Relations(Machine):
             session.begin(isolation)
         self.made += jobs
         return session
+
+    def _close(self, *sessions: Session) -> None:
+        """What these have begun ends first."""
+        for session in sessions:
+            if session.waiting:
+                self.roll_back(session)
+            elif session.open:
+                self.commit(session)
 
     @rule(
         writer=writer, first=which, second=which, lax=st.booleans(), later=later,
@@ -61,9 +61,12 @@ class Relations(Machine):
         if not known:
             return
         parents = {known[first % len(known)]: False, known[-1 - second % len(known)]: lax}
-        request = Request(QUEUES[first % 2], 0, second % 2, later, None, parents)
-        session.send(child(request), lambda rows: self._is_child(session, request, rows))
+        request = Request(QUEUES[first % 2], 0, second % 2, later, parents=parents)
+        self._send_child(session, request)
         self._go_on(session, commit=commit)
+
+    def _send_child(self, session: Session, request: Request) -> None:
+        session.send(child(request), lambda rows: self._is_child(session, request, rows))
 
     def _uncommitted(self) -> set[int]:
         return {
@@ -108,18 +111,6 @@ class Relations(Machine):
         self._send_unique(session, request, keys, on_conflict)
         self._go_on(session, commit=commit)
 
-    @rule(key=st.sampled_from(["k", "l"]), on_conflict=st.sampled_from(["skip", "replace"]))
-    def race_for_key(self, key: str, on_conflict: str) -> None:
-        """All writers ask for the same key before the first of them has committed."""
-        if any(session.open for session in self.writers):
-            return
-        for number in range(WRITERS):
-            if session := self._writer(number, READ_COMMITTED, 1):
-                self._send_unique(session, Request("a", 0, 0, False), [key], on_conflict)
-                self.check()
-        for session in self.writers:
-            self._go_on(session, commit=True)
-
     def _send_unique(
         self, session: Session, request: Request, keys: list[str], on_conflict: str
     ) -> None:
@@ -130,7 +121,7 @@ class Relations(Machine):
     def _is_unique(self, session: Session, request: Request, rows: Rows) -> None:
         own = {e.job for e in session.effects if isinstance(e, Enqueued | Replaced)}
         for key, job, made, state in rows:
-            asked = replace(request, key=key)
+            asked = replace(request, unique_key=key)
             kind = self.reference.kind(job)
             if made == "new":
                 assert kind is None, f"the number of job {job} was given twice"
@@ -143,28 +134,30 @@ class Relations(Machine):
 
     # supervisors and operators ------------------------------------------------------------------
 
+    def lose_all(self, taken: list[int]) -> None:
+        """What is held was lost with its host once: a second time would be the last."""
+        for mind, other in zip(self.hosts, [*self.hosts[1:], self.hosts[0]], strict=True):
+            if mind.held:
+                other.rescue(mind.id, locked=False)
+                other.heard(self.commit(other.session))
+        self.take(taken)
+
     @rule(host=host, commit=often)
     def look(self, host: int, commit: bool) -> None:
         """For what transactions could not see of each other."""
-        if not self.reference.parents.waiting():
-            return
-        mind = self._able(host, "promote")
-        if mind is None:
-            return
+        if self.reference.parents.waiting() and (mind := self._able(host, "promote")):
+            self._look_by(mind, commit=commit)
+
+    def _look_by(self, mind: Host, *, commit: bool) -> None:
         mind.promote(100)
+        self._turn_goes_on(mind, commit=commit)
+
+    def _turn_goes_on(self, mind: Host, *, commit: bool) -> None:
+        """It ends well, or is left open."""
         if commit and mind.session.open and not mind.session.waiting:
             mind.heard(self.commit(mind.session))
         else:
             self.check()
-
-    @rule(which=which, how=st.sampled_from(ENDINGS))
-    def end_at_once(self, which: int, how: str) -> None:
-        """On all hosts jobs end, and none of the transactions has seen the others'."""
-        for mind in self.hosts:
-            if mind.held and mind.can("settle"):
-                mind.finish(which, 3, how)
-                mind.settle()
-                self.check()
 
     @rule(commit=often)
     def retry_all(self, commit: bool) -> None:
@@ -174,10 +167,11 @@ class Relations(Machine):
 
     @rule(job=which, unstarted=st.booleans(), commit=st.booleans())
     def purge(self, job: int, unstarted: bool, commit: bool) -> None:
-        jobs = self._pick(job, ENDED)
+        jobs = self._pick(job, UNSTARTED if unstarted else ENDED)
 
         def told(rows: Rows) -> None:
             self.operator.effects.extend(Purged(job) for job, state in rows if state == "purged")
 
         work = query("jobs_purge", {"jobs": jobs, "unstarted": unstarted})
-        self._operate(work, jobs, told, commit)
+        if jobs:
+            self._operate(work, told, commit)

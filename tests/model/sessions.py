@@ -63,6 +63,10 @@ class Session:
         self.steps: list[str] | None = None
         #: What the open transaction changes, for the reference.
         self.effects: list[Any] = []
+        #: All that may be open beside it.
+        self.peers: Sequence[Session] = ()
+        #: Has no other transaction been open since the last one began?
+        self.alone = False
         #: The server has rolled the last transaction back, to break a deadlock for instance.
         self.refused = False
 
@@ -75,6 +79,10 @@ class Session:
         return self.steps is not None
 
     def begin(self, isolation: str = "READ COMMITTED") -> None:
+        others = [session for session in self.peers if session.open]
+        self.alone = not others
+        for session in others:
+            session.alone = False
         self.send(sql(f"BEGIN ISOLATION LEVEL {isolation}"))
         self.isolation = isolation
         self.steps, self.effects, self.refused = [], [], False

@@ -7,18 +7,19 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+from keys import Keys
 from lanes import Lanes
 from machine import Machine
-from planted import BUGS, RELATED_BUGS, plant
-from relations import Relations
+from planted import BUGS, KEY_BUGS, RELATED_BUGS, Bug, plant
+from races import Races
 from world import World
 
 #: Runs of the machine, and the steps of each. The same ones each time, but for a number of runs
 #: from the environment, for which new ones are thought up.
-RUNS, STEPS = {Lanes: 80, Relations: 60}, 60
+RUNS, STEPS = {Lanes: 60, Races: 60, Keys: 60}, 60
 MANY_RUNS = "WSUP_MODEL_RUNS"
 #: Runs within which a bug must be found.
-RUNS_TO_FIND = 150
+RUNS_TO_FIND = 100
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def run(machine: type[Machine], world: World, runs: int, *, is_new: bool = False
     )
 
 
-@pytest.mark.parametrize("machine", [Lanes, Relations])
+@pytest.mark.parametrize("machine", [Lanes, Races, Keys])
 def test_every_job_is_in_one_place_whatever_interleaves(
     machine: type[Machine], world: World
 ) -> None:
@@ -53,15 +54,22 @@ def test_every_job_is_in_one_place_whatever_interleaves(
     run(machine, world, int(many or RUNS[machine]), is_new=many is not None)
 
 
+def find(bug: Bug, machine: type[Machine], world: World) -> None:
+    plant(world.observer, bug)
+    with pytest.raises((AssertionError, psycopg.errors.UniqueViolation), match=bug.finding):
+        run(machine, world, RUNS_TO_FIND)
+
+
 @pytest.mark.parametrize("bug", BUGS)
 def test_the_model_finds(bug: str, world: World) -> None:
-    plant(world.observer, BUGS[bug])
-    with pytest.raises((AssertionError, psycopg.errors.UniqueViolation)):
-        run(Lanes, world, RUNS_TO_FIND)
+    find(BUGS[bug], Lanes, world)
 
 
 @pytest.mark.parametrize("bug", RELATED_BUGS)
 def test_the_model_of_relations_finds(bug: str, world: World) -> None:
-    plant(world.observer, RELATED_BUGS[bug])
-    with pytest.raises((AssertionError, psycopg.errors.UniqueViolation)):
-        run(Relations, world, RUNS_TO_FIND)
+    find(RELATED_BUGS[bug], Races, world)
+
+
+@pytest.mark.parametrize("bug", KEY_BUGS)
+def test_the_model_of_keys_finds(bug: str, world: World) -> None:
+    find(KEY_BUGS[bug], Keys, world)

@@ -17,6 +17,7 @@ DELETE FROM wsup.job; DELETE FROM wsup.ready; DELETE FROM wsup.waiting; DELETE F
 DELETE FROM wsup.outcome; DELETE FROM wsup.failure; DELETE FROM wsup.supervisor;
 DELETE FROM wsup.sleeper; DELETE FROM wsup.cancel_request; DELETE FROM wsup.child;
 DELETE FROM wsup.dependency; DELETE FROM wsup.loose_end; DELETE FROM wsup.unique_key;
+DELETE FROM wsup.blocked; DELETE FROM wsup.key_holder; DELETE FROM wsup.key_limit;
 SELECT setval('wsup.job_id', 1, false), setval('wsup.claim_id', 1, false),
        setval(pg_get_serial_sequence('wsup.supervisor', 'id'), 1, false),
        setval('wsup.lane_turn', 0, true), setval('wsup.dependency_used', 1, false),
@@ -47,6 +48,8 @@ class World:
         self.observer = psycopg.connect(dsn, autocommit=True)
         self.observer.execute(STRETCH)
         self._all = [Session(dsn, self.observer) for _ in range(HOSTS + WRITERS + ZOMBIES + 2)]
+        for session in self._all:
+            session.peers = self._all
         self.free: list[Session] = []
 
     def reset(self) -> None:

@@ -6,12 +6,18 @@ from typing import Any, Final
 import psycopg
 from effects import Request
 from sessions import Rows, Work, query, sql
+from turns import LIMITS
 
 from wsup.sql.steps import Ask, Load, perform
 
 HOUR: Final = 3600.0
-#: No parents of either kind, no key and no limit.
-NO_GATES: Final = (None,) * 4
+
+
+def gates(request: Request) -> tuple[object, ...]:
+    """Parents, those of them that may end in whatever way, the key and its limit."""
+    lax = [parent for parent, is_lax in request.parents.items() if is_lax]
+    limit = LIMITS[request.key] if request.key else None
+    return list(request.parents) or None, lax or None, request.key, limit
 
 
 def insert(request: Request, way: str) -> Work:
@@ -20,16 +26,20 @@ def insert(request: Request, way: str) -> Work:
     wanted: tuple[object, ...] = (request.priority, request.queue, "task")
     match way:
         case "one":
-            return query("enqueue", (None, None, *wanted, "{}", options, *NO_GATES))
+            return query("enqueue", (None, None, *wanted, "{}", options, *gates(request)))
         case "one later":
-            return query("enqueue", (None, HOUR, *wanted, "{}", options, *NO_GATES))
+            return query("enqueue", (None, HOUR, *wanted, "{}", options, *gates(request)))
         case "few":
-            return query("enqueue_few", (None, None, *wanted, options, *NO_GATES, ["{}", "{}"]))
-    rest = "\t".join(("{}", "", str(request.priority), request.queue, "task", options))
+            items = ["{}", "{}"]
+            return query("enqueue_few", (None, None, *wanted, options, *gates(request), items))
+    columns, name = ["{}", "", str(request.priority), request.queue, "task", options], "copy_jobs"
+    if request.key:
+        columns, name = [*columns, "", "", request.key, str(LIMITS[request.key])], f"{name}_gated"
+    rest = "\t".join(columns)
 
     def copy(connection: "psycopg.Connection[Any]") -> Rows:
         ids = perform(connection, Ask("reserve_ids", (None, None, 2)))[0][0]
-        perform(connection, Load("copy_jobs", [f"{job}\t{rest}\n".encode() for job in ids]))
+        perform(connection, Load(name, [f"{job}\t{rest}\n".encode() for job in ids]))
         return [(job,) for job in ids]
 
     return copy
@@ -67,10 +77,9 @@ def and_standing(work: Work) -> Work:
 def child(request: Request) -> Work:
     """The work that enqueues a job that has parents; no rows if one of those isn't there."""
     delay = HOUR if request.later else None
-    lax = [parent for parent, is_lax in request.parents.items() if is_lax] or None
     enqueue = query("enqueue", (
         None, delay, request.priority, request.queue, "task", "{}",
-        json.dumps({"retries": request.retries}), list(request.parents), lax, None, None,
+        json.dumps({"retries": request.retries}), *gates(request),
     ))  # fmt: skip
 
     def work(connection: "psycopg.Connection[Any]") -> Rows:
