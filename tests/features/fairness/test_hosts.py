@@ -110,8 +110,8 @@ def test_fifty_tenants_take_turns(
     n_hosts: int,
     most: int,
 ) -> None:
-    """One of them has come before all others, with ten times as many jobs. Of several hosts, who pulls
-    passes over the keys that another one is just pulling, and claims aren't committed in their order."""
+    """One of them has come before all others, with ten times as many jobs. Who pulls passes over
+    the keys that another host is just pulling, and claims aren't committed in their order."""
     connection.execute(RECORD)
     made = hosts(n_hosts)
     tenants = [f"tenant{i}" for i in range(50)]
