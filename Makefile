@@ -27,8 +27,9 @@ suite: $(STAMP) ## The tests alone; ARGS="-k ring" to choose
 test-matrix: $(STAMP) ## The suite on PostgreSQL 15, 16, 17 and 18
 	$(BIN)/python tests/matrix.py -n $(PROCESSES) --dist worksteal $(ARGS)
 
-model: $(STAMP) ## The protocol against its model, for longer and with new steps; MODEL_RUNS=5000
+model: $(STAMP) ## The protocol against its model, for longer and with new steps, and all planted bugs; MODEL_RUNS=5000
 	WSUP_MODEL_RUNS=$(or $(MODEL_RUNS),5000) $(BIN)/pytest -q tests/model -k interleaves
+	$(BIN)/pytest -q tests/model -m slow
 
 lint: $(STAMP) ## ruff check and ruff format --check
 	$(BIN)/ruff check .

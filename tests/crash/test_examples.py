@@ -40,7 +40,7 @@ PRINTED = {
     "codes": r"""
         code 1234 was sent
         code 9876 came too late: not started by .*
-        the report has failed: the printer is off \(not tried again: the deadline is .*\)
+        the report has failed: (the printer is off \(not tried again: )?the deadline.*
         """,
     "invoices": r"""
         paused: \{'ready': 6\}

@@ -16,7 +16,7 @@ from wsup.supervisor.priority import WARMING_NICE, can_come_back
 
 Connection = psycopg.Connection[Any]
 
-RELOADS = 20
+RELOADS = 8
 
 
 def running_job(connection: Connection, folder: Path) -> tuple[int, Path]:

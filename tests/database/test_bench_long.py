@@ -27,6 +27,9 @@ HOLDERS = """SELECT count(*) FROM pg_stat_activity
 RING = 2000
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
     with Server() as server:

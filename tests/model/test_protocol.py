@@ -16,7 +16,7 @@ from world import World
 
 #: Runs of the machine, and the steps of each. The same ones each time, but for a number of runs
 #: from the environment, for which new ones are thought up.
-RUNS, STEPS = {Lanes: 60, Races: 60, Keys: 60}, 60
+RUNS, STEPS = {Lanes: 40, Races: 40, Keys: 40}, 60
 MANY_RUNS = "WSUP_MODEL_RUNS"
 #: Runs within which a bug must be found.
 RUNS_TO_FIND = 400
@@ -65,11 +65,13 @@ def test_the_model_finds(bug: str, world: World) -> None:
     find(BUGS[bug], Lanes, world)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bug", RELATED_BUGS)
 def test_the_model_of_relations_finds(bug: str, world: World) -> None:
     find(RELATED_BUGS[bug], Races, world)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bug", KEY_BUGS)
 def test_the_model_of_keys_finds(bug: str, world: World) -> None:
     find(KEY_BUGS[bug], Keys, world)

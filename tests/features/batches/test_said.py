@@ -64,7 +64,8 @@ def test_many_lines_are_shared_out(
     finished(connection, *jobs)
     with closing(App(database)) as app:
         for job in jobs:
-            *lines, last = [line.text for line in app.job(job).logs()]
+            *lines, cut, last = [line.text for line in app.job(job).logs()]
             assert lines == [f"line {n}" for n in range(len(lines))]
+            assert f"line {len(lines)}".startswith(cut)
             assert 300 < len(lines) < 700
             assert "left out" in last

@@ -37,23 +37,16 @@ def work_off(database: str, turns: int) -> None:
     with_source(database, work)
 
 
-def test_serving_costs_the_same_while_a_snapshot_pins_what_is_dead(
+def test_how_far_a_limit_is_stands_in_one_row_whatever_a_snapshot_pins(
     database: str, connection: Connection
 ) -> None:
     limit(connection, "task", "send", max_running=5, rate="1000000/second")
     with psycopg.connect(database) as pin:
         pin.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         pin.execute("SELECT FROM wsup.job")
-        fill(connection, 5000)
-        serve = "wsup.serve(E'\\0053send', NULL, NULL)", "DELETE FROM wsup.key_holder"
-        work_off(database, 10)
+        fill(connection, 1000)
+        work_off(database, 150)
         connection.execute("SELECT wsup.rescue(1, 100)")
-        pages(connection, *serve)  # at first, it looks much up
-        before = pages(connection, *serve)
-        work_off(database, 900)
-        connection.execute("SELECT wsup.rescue(1, 100)")
-        after = pages(connection, *serve)
-        assert after <= before + 90, "of 4,500 jobs that have left the line"
         assert connection.execute("SELECT FROM wsup.gate_state").rowcount == 1
 
 
