@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -26,22 +27,42 @@ PROGRAMS = "WSUP_TEST_PROGRAMS"
 #: Its pid: several processes may share a server.
 TEMPLATE = f"wsup_test_template_{os.getpid()}"
 _numbers = count(1)
+#: A file system in memory, and the bytes that have to be free there.
+IN_MEMORY = Path("/dev/shm")
+ROOM = 4 << 30
 #: The app that supervisors run if nothing else is said.
 TASKS = Path(__file__).with_name("tasks.py")
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """In memory, if there is room: thousands of databases are made and dropped, of 300 files each,
+    and ext4 looks at every inode that was freed lately before it gives another one."""
+    if not IN_MEMORY.is_dir() or shutil.disk_usage(IN_MEMORY).free < ROOM:
+        yield tmp_path_factory.mktemp("server")
+        return
+    folder = Path(tempfile.mkdtemp(prefix="wsup-test-", dir=IN_MEMORY))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server(server_folder: Path) -> Iterator[str]:
     """The DSN of a server on which databases can be made and dropped."""
     if external := os.environ.get(EXTERNAL):
         yield external
         return
     programs = os.environ.get(PROGRAMS)
     embedded = EmbeddedServer(
-        tmp_path_factory.mktemp("server"),
+        server_folder,
         bin_dir=Path(programs) if programs else None,
         # What a test writes need not survive the machine.
-        settings={"fsync": "off", "full_page_writes": "off", "max_connections": "200"},
+        settings={
+            "fsync": "off",
+            "full_page_writes": "off",
+            "max_connections": "200",
+            "max_wal_size": "256MB",
+        },
     )
     embedded.start()
     try:
