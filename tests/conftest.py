@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -30,53 +31,67 @@ _numbers = count(1)
 #: A file system in memory, and the bytes that have to be free there.
 IN_MEMORY = Path("/dev/shm")
 ROOM = 4 << 30
+TABLESPACE = "wsup_test_memory"
 #: The app that supervisors run if nothing else is said.
 TASKS = Path(__file__).with_name("tasks.py")
 
 
 @pytest.fixture(scope="session")
-def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """In memory, if there is room: thousands of databases are made and dropped, of 300 files each,
-    and ext4 looks at every inode that was freed lately before it gives another one."""
-    if not IN_MEMORY.is_dir() or shutil.disk_usage(IN_MEMORY).free < ROOM:
-        yield tmp_path_factory.mktemp("server")
-        return
-    folder = Path(tempfile.mkdtemp(prefix="wsup-test-", dir=IN_MEMORY))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def server(server_folder: Path) -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The DSN of a server on which databases can be made and dropped."""
     if external := os.environ.get(EXTERNAL):
         yield external
         return
     programs = os.environ.get(PROGRAMS)
     embedded = EmbeddedServer(
-        server_folder,
+        tmp_path_factory.mktemp("server"),
         bin_dir=Path(programs) if programs else None,
         # What a test writes need not survive the machine.
-        settings={
-            "fsync": "off",
-            "full_page_writes": "off",
-            "max_connections": "200",
-            "max_wal_size": "256MB",
-        },
+        settings={"fsync": "off", "full_page_writes": "off", "max_connections": "200"},
     )
     embedded.start()
     try:
-        yield embedded.dsn
+        with _memory(embedded):
+            yield embedded.dsn
     finally:
         embedded.stop()
         for folder in (embedded.data_dir.parent, embedded.socket_dir):
             shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def _memory(embedded: EmbeddedServer) -> Iterator[None]:
+    """Where there is room, databases are in memory: they are made and dropped by the thousand, of
+    300 files each, and before it gives an inode, ext4 looks at each that was freed lately."""
+    if not IN_MEMORY.is_dir() or shutil.disk_usage(IN_MEMORY).free < ROOM:
+        yield
+        return
+    folder = Path(tempfile.mkdtemp(prefix="wsup-test-", dir=IN_MEMORY))
+    owner = embedded.data_dir.stat()
+    os.chown(folder, owner.st_uid, owner.st_gid)
+    with psycopg.connect(embedded.dsn, autocommit=True) as connection:
+        connection.execute(
+            SQL("CREATE TABLESPACE {} LOCATION {}").format(Identifier(TABLESPACE), str(folder))
+        )
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def template(server: str) -> Iterator[str]:
     """The name of a migrated database, to be copied."""
     _recreate(server, TEMPLATE)
+    with psycopg.connect(server, autocommit=True) as connection:  # copies stay where this one is
+        if connection.execute(
+            "SELECT FROM pg_tablespace WHERE spcname = %s", [TABLESPACE]
+        ).rowcount:
+            connection.execute(
+                SQL("ALTER DATABASE {} SET TABLESPACE {}").format(
+                    Identifier(TEMPLATE), Identifier(TABLESPACE)
+                )
+            )
     with psycopg.connect(make_conninfo(server, dbname=TEMPLATE), autocommit=True) as connection:
         migrate(connection)
     yield TEMPLATE
