@@ -4,14 +4,14 @@ import asyncio
 import contextvars
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from . import wire
 from .attempt import Attempts, Pair
 from .board import SYNC_PLACE
 from .call import CurrentCall
 from .context import CURRENT, CancelRequested, CurrentJob
-from .contract import RunnableTask
+from .contract import RunnableBatchTask
 from .job_options import JobOptions, job_options
 from .limits import NO_LIMITS, Limits, limits
 from .result import encode_result
@@ -100,7 +100,8 @@ class _Call:
 
     def __init__(self, attempts: Attempts, jobs: Sequence[wire.Job]) -> None:
         self._attempts = attempts
-        self.task: RunnableTask = attempts.tasks[jobs[0].task]
+        # The supervisor gathers jobs of tasks that are said to be batch tasks, and of no others.
+        self.task = cast(RunnableBatchTask, attempts.tasks[jobs[0].task])
         self.pairs = frozenset((job.claim, job.id) for job in jobs)
         self._lead = jobs[0]
         self._started = time.monotonic()

@@ -45,12 +45,6 @@ class RunnableTask(Protocol):
     def batch_wait(self) -> float:
         """Seconds that jobs wait for each other."""
 
-    def load(self, args: str) -> Any:
-        """Of a batch task: one job's part in a call. Raises `wsup.ArgumentsError`."""
-
-    def call_batch(self, items: list[Any]) -> Any:
-        """Of a batch task: call the function (an async one returns its coroutine)."""
-
     def prepare(self) -> None:
         """Resolve the signature now, before the fork. Raises an error naming the task."""
 
@@ -65,6 +59,16 @@ class RunnableTask(Protocol):
 
     def backoff_seconds(self, attempt: int) -> float:
         """How long to wait after failed attempt number `attempt` (from 1)."""
+
+
+class RunnableBatchTask(RunnableTask, Protocol):
+    """A task that is called with many jobs at once."""
+
+    def load(self, args: str) -> Any:
+        """One job's part in a call. Raises `wsup.ArgumentsError`."""
+
+    def call_batch(self, items: list[Any]) -> Any:
+        """Call the function; an async one returns its coroutine."""
 
 
 class RunnableSchedule(Protocol):

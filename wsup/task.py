@@ -148,14 +148,6 @@ class BaseTask(Enqueuer[P, R]):
         """Call the function with arguments out of a JSON object. Raises ArgumentsError."""
         return self._signature.call(args)
 
-    def load(self, args: str) -> Any:
-        """What a batch task's job was enqueued with."""
-        raise NotImplementedError(f"task {self.name} is no batch task")
-
-    def call_batch(self, items: list[Any]) -> Any:
-        """Call a batch task's function."""
-        raise NotImplementedError(f"task {self.name} is no batch task")
-
     def encode(self, result: Any) -> bytes | None:
         """A result as JSON; None for None. Raises ResultError if JSON can't carry it."""
         if result is None:

@@ -1,6 +1,5 @@
 """Jobs with a key that wait for others first: parents, then time, then the line."""
 
-import json
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,41 +8,16 @@ from typing import Any
 import lined_up
 import psycopg
 import pytest
-from kin import NOTHING, look, reason, remains, status
+from families import Connection, keyed, nothing_is_left, taken
+from kin import look, reason, remains, status
 from lined_up import begun, most_at_once
-from road import failed, fill, places, pull, settle, succeeded, with_source
+from road import failed, fill, places, settle, succeeded, with_source
 from roles import grant, roles_on
 from running import Supervisor, all_over, until
-from shell import Wsup, shown
 
 from wsup import App
-from wsup.sql.answers import Pull, Row, subscribed
+from wsup.sql.answers import Pull, Row
 from wsup.sql.source import PostgresSource
-
-Connection = psycopg.Connection[Any]
-Enqueue = Callable[..., int]
-ENQUEUE = "SELECT wsup.enqueue('noop', key => %s, after => %s, delay => %s, queue => 'default')"
-
-
-def keyed(connection: Connection, *after: int, key: str = "a", delay: str | None = None) -> int:
-    """Enqueue a job that has a key, and waits for these; returns its id."""
-    row = connection.execute(ENQUEUE, [key, list(after) or None, delay]).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def taken(connection: Connection) -> dict[int, Row]:
-    return {row[1]: row for row in pull(connection, 100, subscribed(["default"]))}
-
-
-def told(connection: Connection, call: str, jobs: list[int]) -> dict[int, str]:
-    rows = connection.execute(f"SELECT job, state FROM wsup.{call}", {"jobs": jobs})  # noqa: S608
-    return dict(rows.fetchall())
-
-
-def nothing_is_left(connection: Connection) -> bool:
-    look(connection)
-    return remains(connection) == NOTHING
 
 
 def test_a_child_joins_the_line_when_its_parents_have_ended(
@@ -157,120 +131,6 @@ def test_a_child_that_came_while_its_parent_ended(database: str, connection: Con
     assert places(connection, child) == ["blocked"]
     settle(database, succeeded(rows[holder]))
     assert list(taken(connection)) == [child]
-
-
-# operators --------------------------------------------------------------------------------------
-
-
-def test_cancelled_wherever_they_stand(database: str, connection: Connection) -> None:
-    """Waiting for parents, in line, and with a turn: that goes on to who is next in line."""
-    (one,), two = fill(connection, 1), keyed(connection)
-    waits, in_line = keyed(connection, one), keyed(connection)
-    child, late = keyed(connection, two), keyed(connection)
-    connection.execute("SELECT wsup.work_off_marks()")
-    assert [places(connection, job) for job in (waits, two)] == [[], ["ready"]]
-    jobs = [waits, in_line, two]
-    assert set(told(connection, "cancel(%(jobs)s)", jobs).values()) == {"cancelled"}
-    assert sorted(taken(connection)) == [one, late]
-    look(connection)
-    assert status(connection, child) == ["cancelled"]
-    assert nothing_is_left(connection)
-
-
-def test_one_to_be_cancelled_that_was_given_back_tells_its_children_too(
-    connection: Connection,
-) -> None:
-    parent = keyed(connection)
-    child, late = keyed(connection, parent), keyed(connection)
-    taken(connection)
-    connection.execute("SELECT wsup.cancel(%s)", [[parent]])
-    connection.execute("SELECT wsup.rescue(1, 5)")
-    assert list(taken(connection)) == [late]
-    assert status(connection, parent, child) == ["cancelled", "cancelled"]
-
-
-def test_a_cancellation_meets_a_child_on_its_way_into_the_line(
-    database: str, connection: Connection
-) -> None:
-    (parent,), holder = fill(connection, 1), keyed(connection)
-    child = keyed(connection, parent)
-    rows = taken(connection)
-    settle(database, succeeded(rows[parent]))
-    assert places(connection, child) == ["blocked"]
-    # As by wsup.cancel, if it has looked before that.
-    connection.execute("INSERT INTO wsup.cancel_request (job, kill) VALUES (%s, false)", [child])
-    settle(database, succeeded(rows[holder]))
-    assert list(taken(connection)) == []
-    assert status(connection, child) == ["cancelled"]
-    assert connection.execute("SELECT FROM wsup.key_holder").rowcount == 0
-
-
-def test_run_again_they_wait_for_their_parents_and_then_in_line(
-    database: str, connection: Connection
-) -> None:
-    parent = keyed(connection)
-    child, holder = keyed(connection, parent), keyed(connection)
-    settle(database, failed(taken(connection)[parent]))
-    rows = taken(connection)
-    jobs = [child, parent]
-    assert told(connection, "retry(%(jobs)s)", jobs) == dict.fromkeys(jobs, "blocked")
-    assert (places(connection, parent), places(connection, child)) == (["blocked"], [])
-    settle(database, succeeded(rows[holder]))
-    for job in (parent, child):
-        ((number, row),) = taken(connection).items()
-        assert (number, row[2]) == (job, 2)
-        settle(database, succeeded(row))
-    assert nothing_is_left(connection)
-
-
-def test_moved_while_they_wait(database: str, connection: Connection) -> None:
-    """For a parent, in line, and with a turn."""
-    (parent,), ready = fill(connection, 1), keyed(connection)
-    child, in_line = keyed(connection, parent), keyed(connection)
-    connection.execute("SELECT wsup.work_off_marks()")
-    jobs = [ready, child, in_line]
-    assert told(connection, "move(%(jobs)s, 'other')", jobs) == dict.fromkeys(jobs, "moved")
-    settle(database, succeeded(taken(connection)[parent]))
-    for job in jobs:
-        (row,) = pull(connection, 10, subscribed(["other"]))
-        assert row[1] == job
-        settle(database, succeeded(row))
-
-
-def test_purged_while_they_wait(connection: Connection) -> None:
-    """But for those that others wait for."""
-    parent = keyed(connection)
-    in_line = keyed(connection)
-    child, of_in_line = keyed(connection, parent), keyed(connection, in_line)
-    purge = "purge(%(jobs)s, true)"
-    assert told(connection, purge, [parent, in_line]) == {parent: "blocked", in_line: "blocked"}
-    assert told(connection, purge, [child]) == {child: "purged"}
-    assert told(connection, purge, [parent]) == {parent: "purged"}
-    assert list(taken(connection)) == [in_line]
-    assert told(connection, purge, [of_in_line, in_line]) == {
-        of_in_line: "purged", in_line: "running",
-    }  # fmt: skip
-    assert nothing_is_left(connection)
-
-
-def test_why_a_job_is_blocked(
-    database: str, connection: Connection, enqueue: Enqueue, wsup: Wsup
-) -> None:
-    (parent,), holder = fill(connection, 1), keyed(connection)
-    child = enqueue("noop", "--key", "a", "--key-limit", 1, "--after", parent)
-    in_line = keyed(connection)
-    rows = taken(connection)
-    row = shown(child)
-    assert (row["state"], row["key"], row["waits_for"]) == ("blocked", "a", [parent])
-    assert row["turns_held_by"] is None
-    found = json.loads(wsup("jobs", "list", "--json", "--key", "a", "--state", "blocked").stdout)
-    assert [row["id"] for row in found] == [in_line, child]
-    settle(database, succeeded(rows[parent]))
-    row = shown(child)
-    assert (row["state"], row["waits_for"], row["turns_held_by"]) == ("blocked", None, [holder])
-    assert (shown(in_line)["jobs_before"], row["jobs_before"]) == (1, 0)
-    found = json.loads(wsup("jobs", "list", "--json", "--key", "a", "--state", "blocked").stdout)
-    assert [row["id"] for row in found] == [in_line, child]
 
 
 # the doors --------------------------------------------------------------------------------------

@@ -3,9 +3,9 @@
 from typing import Any
 
 import psycopg
+from gates import Connection, fill, limit, taken
 from psycopg.sql import SQL
 from road import succeeded, with_source
-from test_gates import Connection, fill, limit, taken
 
 from wsup.sql.answers import Pull
 from wsup.sql.source import PostgresSource

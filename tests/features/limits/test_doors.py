@@ -7,10 +7,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from gates import fill, ids, limit, taken
 from road import pull, settle, succeeded, with_source
 from roles import grant, roles_on
 from shell import Wsup, complaint, shown
-from test_gates import fill, ids, limit, taken
 
 from wsup import App
 from wsup.errors import TaskError

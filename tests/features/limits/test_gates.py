@@ -1,48 +1,9 @@
 """Gates, by the statements alone: who is let in, and what must not be lost."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import psycopg
 import pytest
-from road import failed, places, pull, put_off, settle, succeeded
-from running import until
-
-from wsup.sql.answers import Row, subscribed
-
-Connection = psycopg.Connection[Any]
-
-
-def limit(connection: Connection, kind: str, name: str, **limits: object) -> None:
-    given = "".join(f", {name} => %({name})s" for name in limits)
-    connection.execute(
-        f"SELECT wsup.set_limit(%(kind)s, %(name)s{given})",
-        {"kind": kind, "name": name, **limits},
-    )
-
-
-def fill(
-    connection: Connection, n: int, task: str = "send", queue: str = "default", **columns: object
-) -> list[int]:
-    given = {"task": task, "queue": queue, **columns}
-    rows = connection.execute(
-        f"INSERT INTO wsup.job ({', '.join(given)})"  # noqa: S608
-        f"  SELECT {', '.join(['%s'] * len(given))} FROM generate_series(1, {n}) RETURNING id",
-        list(given.values()),
-    )
-    return [row[0] for row in rows]
-
-
-def taken(connection: Connection, n: int = 100, supervisor: int = 1) -> list[Row]:
-    return pull(connection, n, subscribed(["default", "other"]), supervisor)
-
-
-def ids(rows: Sequence[Row]) -> list[int]:
-    return [row[1] for row in rows]
-
-
-def holders(connection: Connection) -> int:
-    return connection.execute("SELECT FROM wsup.key_holder").rowcount
+from gates import Connection, fill, holders, ids, limit, taken
+from road import failed, places, put_off, settle, succeeded
 
 
 def test_so_many_of_a_task_at_once(database: str, connection: Connection) -> None:
@@ -299,91 +260,6 @@ def test_a_unique_job_at_a_gate_is_replaced(connection: Connection) -> None:
     ).fetchone()
     assert again == one
     assert taken(connection) == []
-
-
-def test_a_rate_lets_in_what_was_saved_up_and_then_by_the_clock(connection: Connection) -> None:
-    limit(connection, "task", "send", rate="50/second", burst=4)
-    jobs = fill(connection, 10)
-    assert ids(taken(connection)) == jobs[:4]
-    assert taken(connection) == []
-    rows: list[Row] = []
-
-    def all_came() -> bool:
-        connection.execute("SELECT wsup.promote(10)")
-        rows.extend(taken(connection))
-        return len(rows) == 6
-
-    until(all_came)
-    assert ids(rows) == jobs[4:]
-
-
-def test_rates_of_a_queue_and_a_key(connection: Connection) -> None:
-    limit(connection, "queue", "other", rate="1/hour", burst=3)
-    limit(connection, "key", "smtp", rate="1/hour", burst=2)
-    keyed = fill(connection, 5, key="smtp", key_limit=9)
-    queued = fill(connection, 5, queue="other")
-    free = fill(connection, 1)
-    assert sorted(ids(taken(connection))) == sorted(keyed[:2] + queued[:3] + free)
-    assert taken(connection) == []
-    assert places(connection, keyed[2]) == ["blocked"]
-
-
-def test_given_back_unstarted_it_needs_no_second_token(
-    database: str, connection: Connection
-) -> None:
-    limit(connection, "task", "send", rate="1/hour", burst=1)
-    first, _ = fill(connection, 2)
-    (row,) = taken(connection)
-    settle(database, put_off(row))
-    (row,) = taken(connection)
-    connection.execute("SELECT wsup.rescue(1, 5)")
-    (row,) = taken(connection)
-    assert row[1] == first
-    settle(database, failed(row, 0.0))
-    connection.execute("SELECT wsup.promote(10)")
-    assert taken(connection) == [], "another attempt is another start"
-
-
-def test_a_clock_that_jumps_brings_no_burst_and_no_standstill(connection: Connection) -> None:
-    limit(connection, "task", "send", rate="20/second", burst=2)
-    fill(connection, 50)
-    assert len(taken(connection)) == 2
-
-    def jump(by: str) -> None:
-        """As if it had been another time when it was last looked at."""
-        connection.execute("UPDATE wsup.gate_state SET at = at + %s::interval", [by])
-        connection.execute(
-            "WITH s AS (UPDATE wsup.gate_state SET timer = wsup.timer_number("
-            "             wsup.timer_moment(timer) + %(by)s::interval) RETURNING timer)"
-            " UPDATE wsup.ready r SET job = s.timer FROM s WHERE r.queue = E'\\004'",
-            {"by": by},
-        )
-
-    def came() -> int:
-        connection.execute("SELECT wsup.promote(10)")
-        return len(taken(connection))
-
-    jump("1 day")  # set back
-    assert connection.execute("SELECT wsup.next_token()").fetchone() == (0,)
-    assert came() <= 2
-    assert until(came) <= 2
-    jump("-1 day")  # set forward
-    assert came() == 2
-    assert came() <= 1
-    assert until(came) <= 2
-
-
-def test_a_timer_that_another_one_has_rung_is_set_anew(connection: Connection) -> None:
-    limit(connection, "task", "send", rate="1/second", burst=1)
-    fill(connection, 3)
-    assert len(taken(connection)) == 1
-    connection.execute("SELECT wsup.ring_gates()")
-    assert taken(connection) == []
-    timers = connection.execute("SELECT FROM wsup.ready WHERE queue = E'\\004'")
-    assert timers.rowcount == 1
-    next_due = connection.execute("SELECT next_due FROM wsup.look('{default}')").fetchone()
-    assert next_due is not None
-    assert 0 < next_due[0] <= 1
 
 
 def test_in_a_fair_queue_limits_hold_and_the_others_take_turns(
