@@ -11,7 +11,7 @@ LINKS   = build/typing/wsup
 PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers links suite model test-matrix bench bench-long bench-model bench-floor bench-reload soak clean
+.PHONY: help demo test lint types layers links suite model test-matrix test-http bench bench-long bench-model bench-floor bench-reload soak clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ suite: $(STAMP) ## The tests alone; ARGS="-k ring" to choose
 
 test-matrix: $(STAMP) ## The suite on PostgreSQL 15, 16, 17 and 18
 	$(BIN)/python tests/matrix.py -n $(PROCESSES) --dist worksteal $(ARGS)
+
+test-http: $(STAMP) ## The tests of features, with supervisors that are served over HTTP
+	WSUP_TEST_OVER=http $(BIN)/pytest -n $(PROCESSES) --dist worksteal tests/features $(ARGS)
+	$(BIN)/pytest -n $(PROCESSES) --dist worksteal -m "slow or not slow" tests/http $(ARGS)
 
 model: $(STAMP) ## The protocol against its model, for longer and with new steps, and all planted bugs; MODEL_RUNS=5000
 	WSUP_MODEL_RUNS=$(or $(MODEL_RUNS),5000) $(BIN)/pytest -q tests/model -k interleaves
@@ -47,7 +51,7 @@ bench: $(STAMP) ## wsup and its peers side by side; ONLY=noop,keys PEERS=wsup,pg
 	$(BIN)/python -m bench.peers $(if $(ONLY),--only $(ONLY)) $(if $(PEERS),--peers $(PEERS)) \
 		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY)$(PEERS)$(ROUNDS)$(ARGS),,--write) $(ARGS)
 
-bench-long: $(STAMP) ## Hours: steady states, obstacles, features, scale-out; ONLY= PEERS= ARGS="--scale 0.1"
+bench-long: $(STAMP) ## Hours: steady states, obstacles, features, scale-out; ONLY=keys ARGS=--write: that piece anew
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m bench.peers --long $(if $(ONLY),--only $(ONLY)) $(if $(PEERS),--peers $(PEERS)) \
 		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY)$(PEERS)$(ROUNDS)$(ARGS),,--write) $(ARGS)
@@ -62,8 +66,8 @@ bench-floor: $(STAMP) ## wsup against PostgreSQL's own speed, in one run (docs/f
 bench-reload: $(STAMP) ## 20 reloads during a run at full speed (docs/reliability.md)
 	$(BIN)/python -m bench.reload
 
-soak: $(STAMP) ## wsup at work while all under it is killed; SOAK_MINUTES=10, ARGS="--seed 2"
-	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m soak $(ARGS)
+soak: $(STAMP) ## wsup at work while all under it is killed; SOAK_MINUTES=10, HTTP=1: over servers, ARGS="--tls --seed 2"
+	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m soak $(if $(HTTP),--http) $(ARGS)
 
 clean: ## Remove what the other targets made here
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
@@ -78,5 +82,5 @@ $(STAMP): setup.cfg pyproject.toml
 # Type checkers don't see setup.cfg's package_dir: this gives them the installed layout.
 links:
 	@rm -rf $(LINKS) && mkdir -p $(LINKS)
-	@for part in wsup/*.* wsup/cli wsup/demo supervisor subworkers sql config; do \
+	@for part in wsup/*.* wsup/cli wsup/demo supervisor subworkers sql config remote server; do \
 		ln -s ../../../$$part $(LINKS)/$$(basename $$part); done

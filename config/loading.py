@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from .errors import ConfigError
+from .keys import Key, keys
 from .redaction import redacted
-from .settings import Key, Settings, keys
+from .settings import Settings
 
 FILE = "wsup.toml"
 PREFIX = "WSUP_"

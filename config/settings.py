@@ -1,14 +1,13 @@
 """The settings, all of them: one flat, typed, frozen Struct.
 
 Each key is at once a line of wsup.toml, a variable WSUP_<KEY> and a flag of `wsup start`; help
-texts, limits and error messages are made of what is written here.
+texts, limits and error messages are made of what is written here (`keys.py`).
 """
 
-from functools import cache
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, inspect
+from msgspec import Meta
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -46,6 +45,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Meta(description='A URI, "host=… dbname=…" or "service=…".', extra={"metavar": "DSN"}),
     ] = None
+
+    #: Instead of a database: `wsup serve` on a host that has one.
+    source: Annotated[
+        str,
+        Meta(
+            pattern=r"^$|^https?://[^\s/?#,]+[^\s?#,]*(,https?://[^\s/?#,]+[^\s?#,]*)*$",
+            description="A server that has the jobs, or several, where this host has no database.",
+            extra={"expects": "https://HOST:PORT, several with commas", "metavar": "URL,…"},
+        ),
+    ] = ""
+
+    token_file: Annotated[
+        str,
+        Meta(
+            description="The file of the token by which that server knows this host.",
+            extra={"metavar": "FILE"},
+        ),
+    ] = ""
+
+    #: Empty: those that the machine trusts.
+    source_ca: Annotated[
+        str,
+        Meta(
+            description="The file of the authorities that vouch for that server's certificate.",
+            extra={"metavar": "FILE"},
+        ),
+    ] = ""
 
     #: Many more than there are cores pay only for tasks that wait in blocking calls.
     subworkers: Annotated[
@@ -245,49 +271,3 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             extra={"unit": "seconds"},
         ),
     ] = 30.0
-
-
-class Key(NamedTuple):
-    """What can be said of one setting, for help texts and error messages."""
-
-    name: str
-    type: Any
-    default: object
-    description: str
-    #: What a value must be: "a number of seconds from 0 to 86400".
-    expects: str
-    #: What stands for the value in help texts: "SECONDS".
-    metavar: str
-
-
-@cache
-def keys() -> dict[str, Key]:
-    """Every setting by name, in the order of the Struct."""
-    return {field.name: _key(field) for field in msgspec.structs.fields(Settings)}
-
-
-def _key(field: msgspec.structs.FieldInfo) -> Key:
-    shape = inspect.type_info(field.type)
-    schema: dict[str, Any] = {}
-    extra: dict[str, Any] = {}
-    if isinstance(shape, inspect.Metadata):
-        schema, extra, shape = shape.extra_json_schema or {}, shape.extra or {}, shape.type
-    unit = extra.get("unit")
-    expects, metavar = "text", "TEXT"
-    if isinstance(shape, inspect.IntType | inspect.FloatType):
-        noun = "a whole number" if isinstance(shape, inspect.IntType) else "a number"
-        expects = f"{noun}{f' of {unit}' if unit else ''} from {shape.ge} to {shape.le}"
-        if shape.multiple_of:
-            expects += f" that {shape.multiple_of} divides"
-        metavar = (unit or "number").upper()
-    elif isinstance(shape, inspect.LiteralType):
-        values = get_args(get_args(field.type)[0])  # those of `shape` are sorted
-        expects, metavar = f"one of {', '.join(values)}", "|".join(values)
-    return Key(
-        name=field.name,
-        type=field.type,
-        default=field.default,
-        description=schema["description"],
-        expects=extra.get("expects", expects),
-        metavar=extra.get("metavar", metavar),
-    )

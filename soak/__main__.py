@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 INTERRUPTED = 130
+#: Supervisors, if they have no database.
+HTTP_HOSTS = 3
 MINUTES_VARIABLE = "SOAK_MINUTES"
 
 
@@ -53,7 +55,9 @@ def parser() -> argparse.ArgumentParser:
         help=f"for how long, ${MINUTES_VARIABLE} (10)",
     )
     add("--jobs", type=number(1, 1e9, int), help=f"jobs to commit ({JOBS_A_MINUTE:,} a minute)")
-    add("--hosts", type=number(1, 16, int), default=plan.hosts, help="supervisors (2)")
+    add("--http", action="store_true", help="supervisors without a database, over two servers")
+    add("--tls", action="store_true", help="with --http: what is said there is encrypted")
+    add("--hosts", type=number(1, 16, int), help="supervisors (2; 3 with --http)")
     add("--subworkers", type=number(1, 64, int), default=plan.subworkers, help="of each (8)")
     add("--lease", type=number(5, 3600), default=plan.lease, help="seconds (15)")
     add(
@@ -74,9 +78,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    given = vars(parser().parse_args())
+    options = parser()
+    given = vars(options.parse_args())
+    if given["tls"] and not given["http"]:
+        options.error("--tls: only servers have it: give --http, too")
     must_write = given.pop("write")
     given["jobs"] = given["jobs"] or int(given["minutes"] * JOBS_A_MINUTE)
+    given["hosts"] = given["hosts"] or (HTTP_HOSTS if given["http"] else Plan().hosts)
     plan = Plan(**given)
     signal.signal(signal.SIGTERM, _end)
     folder = Path(tempfile.mkdtemp(prefix="wsup-soak-"))

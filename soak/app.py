@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 
 from wsup import App, Backoff, Snooze, current_job
 
-from .kinds import KINDS, SPARE
+from .kinds import (
+    FAIR,
+    KINDS,
+    MOST_AT_ONCE,
+    MOST_ON_A_HOST,
+    SAVED_UP,
+    SPARE,
+    STARTS_A_SECOND,
+)
 from .ledger import Event, Pen
 
 if TYPE_CHECKING:
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
 BACKOFF = Backoff(first=0.05, most=0.5)
 
 app = App()
+app.queue(FAIR, fair=True)
 pen = Pen()
 
 
@@ -127,6 +136,38 @@ def unique(key: str, version: int, seconds: float) -> int:
     with Entry():
         time.sleep(seconds)
         return version
+
+
+@app.task(name="limited", retries=SPARE, backoff=BACKOFF, max_running=MOST_AT_ONCE)
+def limited(seconds: float) -> None:
+    with Entry():
+        time.sleep(seconds)
+
+
+@app.task(name="hosted", retries=SPARE, backoff=BACKOFF, per_host=MOST_ON_A_HOST)
+def hosted(seconds: float) -> None:
+    with Entry():
+        time.sleep(seconds)
+
+
+@app.task(
+    name="metered",
+    retries=SPARE,
+    backoff=BACKOFF,
+    rate=f"{STARTS_A_SECOND}/second",
+    burst=SAVED_UP,
+    priority=100,  # so that who is let in starts at once
+)
+def metered() -> None:
+    with Entry():
+        pass
+
+
+@app.task(name="shared", queue=FAIR, retries=SPARE, backoff=BACKOFF)
+def shared(seconds: float) -> None:
+    """Of a tenant."""
+    with Entry():
+        time.sleep(seconds)
 
 
 @app.task(name="crash_once", retries=SPARE, backoff=BACKOFF)

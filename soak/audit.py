@@ -50,7 +50,12 @@ class Tally(NamedTuple):
 
 
 def audit(
-    connection: Connection, folder: Path, accounts: Accounts, faults: Sequence[Fault]
+    connection: Connection,
+    folder: Path,
+    accounts: Accounts,
+    faults: Sequence[Fault],
+    *,
+    by_lease: bool = False,
 ) -> Findings:
     """Raises ValueError for a ledger that contradicts itself."""
     found = books(folder)
@@ -62,7 +67,7 @@ def audit(
     problems += tally.orphans
     executions = _executions(found, suspects.keys() | _strangers(tally, present))
     problems += _unwanted(tally, present, accounts, executions)
-    judge = Judge(faults, tally.crashed)
+    judge = Judge(faults, tally.crashed, by_lease=by_lease)
     failures = _failures(connection, suspects.keys())
     requests = promises.standing(accounts, present)
     ends = {job: outcomes[0][0] if outcomes else None for job, (_, outcomes) in suspects.items()}

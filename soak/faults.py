@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from .accounts import Accounts
     from .host import Host
+    from .outages import Outages
     from .plan import Plan
     from .server import Server
 
@@ -29,10 +30,24 @@ BACKEND, BACKENDS = "backend terminated", "all backends terminated"
 PAUSE, RELOAD, PIN = "supervisor SIGSTOP, SIGCONT", "reload", "pinned horizon"
 FAST, IMMEDIATE = "PostgreSQL restart, fast", "PostgreSQL restart, immediate"
 
+#: Those of servers, of the network and of tokens: see outages.py.
+SERVER, SERVER_STOP = "server SIGKILL", "server SIGTERM"
+SERVER_PAUSE, SERVERS = "server SIGSTOP, SIGCONT", "all servers SIGKILL"
+AGENT_CUT, SERVER_CUT = "agent cut off", "server cut off"
+AGENT_GONE = "agent cut off beyond its lease"
+LOSS, LATE, TOKEN = "20 % of packets lost", "200 ms latency", "token revoked, issued anew"
+#: Those that results may have to wait for.
+DELAYS = {
+    FAST, IMMEDIATE, PAUSE, SERVER, SERVER_STOP, SERVER_PAUSE, SERVERS, AGENT_CUT, AGENT_GONE,
+    SERVER_CUT, LOSS, LATE, TOKEN,
+}  # fmt: skip
+
 #: How often each comes, once each has come once.
 WEIGHTS = {
     SUBWORKER: 40, SUPERVISOR: 8, BACKEND: 15, BACKENDS: 6, PAUSE: 8, RELOAD: 8, PIN: 4,
     FAST: 4, IMMEDIATE: 4,
+    SERVER: 15, SERVER_STOP: 5, SERVER_PAUSE: 8, SERVERS: 5, AGENT_CUT: 10, SERVER_CUT: 8,
+    AGENT_GONE: 1, LOSS: 8, LATE: 8, TOKEN: 6,
 }  # fmt: skip
 #: Seconds for which a transaction stays open.
 PINNED = (3.0, 15.0)
@@ -69,11 +84,14 @@ class Injector(threading.Thread):
         self._accounts = accounts
         self._plan = plan
         self._path = path
-        self._chance = random.Random(f"faults {plan.seed}")
+        self.chance = random.Random(f"faults {plan.seed}")
         self._stopping = threading.Event()
         self._pin: threading.Thread | None = None
         self._noting = threading.Lock()
         self.faults: list[Fault] = []
+        #: Faults after which somebody has not come back.
+        self.unheard: list[str] = []
+        self._outages: Outages | None = None
         self.error: BaseException | None = None
         self._deeds: dict[str, Callable[[str], None]] = {
             SUBWORKER: self._kill_subworker,
@@ -87,15 +105,24 @@ class Injector(threading.Thread):
             IMMEDIATE: self._restart_server,
         }
 
+    def add(self, outages: Outages) -> None:
+        """These, too."""
+        self._outages = outages
+        self._deeds |= outages.deeds
+
     def run(self) -> None:
         try:
             for kind in self._schedule():
-                self._stopping.wait(self._chance.uniform(*self._plan.pauses))
+                self._stopping.wait(self.chance.uniform(*self._plan.pauses))
                 if self._stopping.is_set():
                     break
                 self._deeds[kind](kind)
+                if self._outages and kind in DELAYS and not self._outages.await_agents():
+                    self.unheard.append(kind)
             if self._pin is not None:
                 self._pin.join()
+            if self._outages:
+                self._outages.join()
         except BaseException as error:
             self.error = error
 
@@ -103,12 +130,16 @@ class Injector(threading.Thread):
         """Let the fault under way end, and begin no other."""
         self._stopping.set()
 
+    def wait(self, seconds: float) -> None:
+        """Or until it is to end."""
+        self._stopping.wait(seconds)
+
     def _schedule(self) -> Iterator[str]:
         first = list(self._deeds)
-        self._chance.shuffle(first)
+        self.chance.shuffle(first)
         yield from first
         while True:
-            yield from self._chance.choices(list(WEIGHTS), list(WEIGHTS.values()))
+            yield from self.chance.choices(first, [WEIGHTS[kind] for kind in first])
 
     def _note(self, fault: Fault) -> None:
         with self._noting:
@@ -117,7 +148,7 @@ class Injector(threading.Thread):
                 file.write(msgspec.json.encode(fault) + b"\n")
 
     @contextmanager
-    def _noted(self, kind: str, host: int = -1, pid: int = 0, detail: str = "") -> Iterator[None]:
+    def noted(self, kind: str, host: int = -1, pid: int = 0, detail: str = "") -> Iterator[None]:
         began = time.monotonic()
         try:
             yield
@@ -127,32 +158,32 @@ class Injector(threading.Thread):
     # the deeds ----------------------------------------------------------------------------------
 
     def _kill_subworker(self, kind: str) -> None:
-        host = self._chance.choice(self._hosts)
+        host = self.chance.choice(self._hosts)
         if pids := host.subworkers():
-            pid, began = self._chance.choice(pids), time.monotonic()
+            pid, began = self.chance.choice(pids), time.monotonic()
             if host.kill_subworker(pid):
                 self._note(Fault(kind, began, time.monotonic(), host.number, pid))
 
     def _kill_supervisor(self, kind: str) -> None:
-        host = self._chance.choice(self._hosts)
-        pause = self._chance.choice(RESTARTED_AFTER)
-        with self._noted(kind, host.number, host.pid, f"again after {pause:g} s"):
+        host = self.chance.choice(self._hosts)
+        pause = self.chance.choice(RESTARTED_AFTER)
+        with self.noted(kind, host.number, host.pid, f"again after {pause:g} s"):
             host.kill()
             self._stopping.wait(pause)
             host.launch()
             host.await_ready()
 
     def _pause(self, kind: str) -> None:
-        host = self._chance.choice(self._hosts)
-        seconds = self._chance.uniform(0.3, self._plan.lease / 2)
-        with self._noted(kind, host.number, host.pid, f"{seconds:.1f} s"):
+        host = self.chance.choice(self._hosts)
+        seconds = self.chance.uniform(0.3, self._plan.lease / 2)
+        with self.noted(kind, host.number, host.pid, f"{seconds:.1f} s"):
             host.send(signal.SIGSTOP)
             self._stopping.wait(seconds)
             host.send(signal.SIGCONT)
 
     def _reload(self, kind: str) -> None:
-        host = self._chance.choice(self._hosts)
-        with self._noted(kind, host.number, host.pid):
+        host = self.chance.choice(self._hosts)
+        with self.noted(kind, host.number, host.pid):
             host.send(signal.SIGHUP)
 
     def _terminate(self, kind: str) -> None:
@@ -160,32 +191,32 @@ class Injector(threading.Thread):
         began = time.monotonic()
         with self._server.connect() as connection:
             hit = connection.execute(
-                statement("terminate"), [str(self._chance.random()), most]
+                statement("terminate"), [str(self.chance.random()), most]
             ).fetchall()
         names = ", ".join(f"{name} {pid}" for pid, name, _ in hit)
         self._note(Fault(kind, began, time.monotonic(), detail=names))
 
     def _restart_server(self, kind: str) -> None:
-        with self._noted(kind):
+        with self.noted(kind):
             self._server.restart(signal.SIGINT if kind == FAST else signal.SIGQUIT)
 
     def _start_pin(self, kind: str) -> None:
         if self._pin is not None and self._pin.is_alive():
             return
-        seconds, commit = self._chance.uniform(*PINNED), self._chance.random() < 0.5
+        seconds, commit = self.chance.uniform(*PINNED), self.chance.random() < 0.5
         self._pin = threading.Thread(target=self._hold, args=(kind, seconds, commit), daemon=True)
         self._pin.start()
 
     def _hold(self, kind: str, seconds: float, commit: bool) -> None:
         """An idle transaction that has enqueued a job: the hardest case for the lanes."""
         detail = f"{seconds:.1f} s, then {'committed' if commit else 'rolled back'}"
-        with self._noted(kind, detail=detail):
+        with self.noted(kind, detail=detail):
             try:
                 with closing(self._server.connect(autocommit=False)) as connection:
 
                     def fill() -> list[int]:
                         connection.execute(statement("pin"))
-                        args = msgspec.json.encode(arguments("noop", self._chance)).decode()
+                        args = msgspec.json.encode(arguments("noop", self.chance)).decode()
                         row = connection.execute(statement("enqueue"), ["noop", args, 0]).fetchone()
                         self._stopping.wait(seconds)
                         return [int(row[0])] if row else []

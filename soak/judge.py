@@ -7,6 +7,7 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from . import faults as known
 from .faults import BACKEND, BACKENDS, FAST, IMMEDIATE, PAUSE, SUBWORKER, SUPERVISOR, Fault
 from .ledger import Event, Execution, Process
 
@@ -69,14 +70,21 @@ class Verdict(NamedTuple):
 
 
 class Judge:
-    def __init__(self, faults: Iterable[Fault], crashed: Iterable[Process]) -> None:
+    """`by_lease`: supervisors hold no lock, so that only their lease tells whether they live."""
+
+    def __init__(
+        self, faults: Iterable[Fault], crashed: Iterable[Process], *, by_lease: bool = False
+    ) -> None:
         faults = list(faults)
         self._supervisors = [f for f in faults if f.kind == SUPERVISOR]
         self._subworkers = {(f.host, f.pid) for f in faults if f.kind == SUBWORKER}
-        self._delays = [f for f in faults if f.kind in (FAST, IMMEDIATE, PAUSE)]
-        self._silences = [_silence(f, faults) for f in faults if f.kind == PAUSE]
+        self._delays = [f for f in faults if f.kind in known.DELAYS]
+        self._silences = [_unheard(f) for f in faults if f.kind == known.AGENT_GONE]
+        if not by_lease:
+            found = (_silence(f, faults) for f in faults if f.kind == PAUSE)
+            self._silences += [silence for silence in found if silence]
         #: Host and pid of the supervisors that others may have taken for dead while they lived.
-        self.silenced = {(s.host, s.pid) for s in self._silences if s}
+        self.silenced = {(s.host, s.pid) for s in self._silences}
         #: The processes that a job has ended from inside.
         self._crashed = set(crashed)
 
@@ -153,9 +161,10 @@ class Judge:
     ) -> None:
         lost = sum(f.lost for f in case.failures if f.attempt == attempt)
         for before, after in pairwise(ran):
-            if lost and any(s and self._hit(s, before, after) for s in self._silences):
+            silence = next((s for s in self._silences if self._hit(s, before, after)), None)
+            if lost and silence is not None:
                 lost -= 1
-                explained[SILENCED] += 1
+                explained[SILENCED if silence.kind == PAUSE else silence.kind] += 1
             elif before.end is not None and after.start < before.end:
                 problems.append(f"attempt {attempt} ran twice at once")
             elif before.event is Event.SNOOZED:
@@ -182,6 +191,11 @@ class Judge:
             if fault.began <= kill.began and fault.ended + RECOVERY >= since:
                 since = min(since, fault.began - UNSETTLED)
         return since
+
+
+def _unheard(cut: Fault) -> Fault:
+    """That cut, until its supervisor has heard that it is taken for dead."""
+    return Fault(cut.kind, cut.began, cut.ended + RECOVERY, cut.host, cut.pid)
 
 
 def _silence(pause: Fault, faults: Iterable[Fault]) -> Fault | None:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+#: Of the kind "limited" so many run at once, of "hosted" on each host.
+MOST_AT_ONCE, MOST_ON_A_HOST = 3, 2
+#: Of the kind "metered" so many start a second, and so many are saved up.
+STARTS_A_SECOND, SAVED_UP = 6, 3
+#: The queue in which tenants take turns.
+FAIR = "shared"
 #: Retries of a kind that should succeed: more than injected faults will ever use up.
 SPARE = 5
 
@@ -34,6 +40,10 @@ KINDS = {
         Kind("crash_once", good_from=2, crashes=True),
         Kind("child"),
         Kind("unique"),
+        Kind("limited"),
+        Kind("hosted"),
+        Kind("metered"),
+        Kind("shared"),
         Kind("crash", good_from=None, retries=1, crashes=True),
     )
 }

@@ -16,6 +16,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     minutes: float = MINUTES
     #: Jobs that are committed.
     jobs: int = int(MINUTES * JOBS_A_MINUTE)
+    #: Supervisors without a database, by way of two servers.
+    http: bool = False
+    #: These show a certificate, and agents trust no other.
+    tls: bool = False
     hosts: int = 2
     #: On each host.
     subworkers: int = 8
@@ -27,11 +31,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     bulk: int = 2_000
     #: Other jobs a second, in transactions of up to ten.
     mixed: float = 40.0
-    #: Jobs a second that wait for others, that share keys, that are unique, and that are cancelled.
+    #: Jobs a second that wait for others, that share keys, that are unique, that are cancelled,
+    #: that have limits, and that tenants have in a fair queue.
     children: float = 8.0
     keyed: float = 8.0
     unique: float = 8.0
     cancelled: float = 8.0
+    limited: float = 10.0
+    shared: float = 10.0
     #: Seconds between the end of a fault and the next one: from, to.
     pauses: tuple[float, float] = (0.3, 2.5)
     #: Seconds for which nothing may end, before jobs are given up as stuck.

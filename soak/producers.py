@@ -43,7 +43,7 @@ WEIGHTS = {
 
 def arguments(kind: str, chance: random.Random) -> dict[str, object]:
     """Arguments of a job of that kind."""
-    if kind in ("nap", "nap_async"):
+    if kind in ("nap", "nap_async", "limited", "hosted", "shared"):
         return {"seconds": round(chance.uniform(0.005, 0.4), 3)}
     if kind == "large":
         return {

@@ -6,9 +6,10 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from .allowed import crowds, exceeded
 from .fates import Fate
 from .judge import Problem
-from .requests import Cancelled, Child, Keyed, Unique
+from .requests import Cancelled, Child, Keyed, Limited, Shared, Unique
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -60,7 +61,7 @@ def standing(accounts: Accounts, present: bytearray) -> list[Filed]:
         if filed.fate is Fate.COMMITTED:
             return is_there
         # An id that was never committed may be another job's by now.
-        made = isinstance(filed.request, Child | Keyed) or (
+        made = isinstance(filed.request, Child | Keyed | Limited | Shared) or (
             isinstance(filed.request, Unique) and filed.request.made == "new"
         )
         return is_there and (not made or fate is Fate.UNKNOWN)
@@ -81,7 +82,8 @@ def may_be_cancelled(filed: Iterable[Filed], states: Mapping[int, str | None]) -
 def broken(filed: Sequence[Filed], evidence: Evidence) -> list[Problem]:
     """What was not kept."""
     found = [*_dependencies(filed, evidence), *_cancellations(filed, evidence)]
-    return [*found, *_unique_keys(filed, evidence), *_limits(filed, evidence)]
+    found += [*_unique_keys(filed, evidence), *_key_limits(filed, evidence)]
+    return [*found, *exceeded(_of_limited_tasks(filed, evidence))]
 
 
 def _problem(kind: str, text: str, evidence: Evidence, *jobs: int) -> Problem:
@@ -169,19 +171,23 @@ def _unique_keys(filed: Iterable[Filed], evidence: Evidence) -> Iterator[Problem
 # keys -------------------------------------------------------------------------------------------
 
 
-def _limits(filed: Iterable[Filed], evidence: Evidence) -> Iterator[Problem]:
+def _key_limits(filed: Iterable[Filed], evidence: Evidence) -> Iterator[Problem]:
     ran: dict[tuple[str, int], list[Execution]] = defaultdict(list)
     for request, _fate, _at in filed:
         if isinstance(request, Keyed):
-            # When one that has no end was killed isn't known.
-            ran[request.key, request.limit] += [
-                e for e in evidence.trusted(request.job) if e.end is not None
-            ]
+            ran[request.key, request.limit] += evidence.trusted(request.job)
     for (key, limit), executions in ran.items():
-        running: list[Execution] = []
-        for execution in sorted(executions, key=lambda e: e.start):
-            running = [e for e in running if e.end is not None and e.end > execution.start]
-            running.append(execution)
-            if len(running) > limit:
-                text = f"key {key}: {len(running)} jobs ran at once, not {limit}"
-                yield _problem(KEY, text, evidence, *(e.job for e in running))
+        for running in crowds(executions, limit):
+            text = f"key {key}: {len(running)} jobs ran at once, not {limit}"
+            yield _problem(KEY, text, evidence, *(e.job for e in running))
+
+
+# limits of tasks --------------------------------------------------------------------------------
+
+
+def _of_limited_tasks(filed: Iterable[Filed], evidence: Evidence) -> dict[str, list[Execution]]:
+    ran: dict[str, list[Execution]] = defaultdict(list)
+    for request, _fate, _at in filed:
+        if isinstance(request, Limited):
+            ran[request.task] += evidence.trusted(request.job)
+    return ran

@@ -11,7 +11,7 @@ from wsup.errors import JobExists
 
 from . import app
 from .producers import BY_SQL, Paced, arguments
-from .requests import Cancelled, Child, Keyed, Unique
+from .requests import Cancelled, Child, Keyed, Limited, Unique
 from .statements import statement
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 #: How often each kind is a parent, beside children.
 PARENTS = {"nap": 40, "nap_async": 20, "noop": 20, "fickle": 10, "doomed": 8, "crash_once": 2}
 #: How often each kind is cancelled.
-VICTIMS = {"nap": 40, "nap_async": 30, "fickle": 15, "snooze": 10, "child": 20}
+VICTIMS = {"nap": 40, "nap_async": 30, "fickle": 15, "snooze": 10, "child": 20, "limited": 15,
+           "hosted": 10, "shared": 15}  # fmt: skip
 #: Committed jobs that later ones may wait for.
 REMEMBERED = 30
 #: Unique keys: so few that calls meet.
@@ -174,6 +175,8 @@ class Cancels(Paced):
             self._requests.append(Keyed(job, key, LIMITS[key]))
         if kind == "child":
             self._requests.append(Child(job, (), tuple(before)))
+        elif kind in ("limited", "hosted"):
+            self._requests.append(Limited(job, kind))
         return job
 
     def _over(self, *, committed: bool) -> None:

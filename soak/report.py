@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bench import block
 
+from .allowed import RATE, RUNNING
 from .promises import CANCEL, DEPENDENCY, KEY, UNIQUE
+from .requests import Limited, Shared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +25,7 @@ SHOWN = 5
 #: Kinds of problems that have a line in the table even when there are none.
 ALWAYS = (
     "lost", "doubled", "rolled back, but run", "unexplained", "wrong end", "orphan", "left behind",
-    DEPENDENCY, CANCEL, UNIQUE, KEY,
+    DEPENDENCY, CANCEL, UNIQUE, KEY, RUNNING, RATE,
 )  # fmt: skip
 
 
@@ -39,6 +41,8 @@ class Run(NamedTuple):
     seconds: float
     #: Name and value, line by line.
     machine: Sequence[tuple[str, str]]
+    #: What was there beside the supervisors: the same.
+    around: Sequence[tuple[str, str]] = ()
 
 
 def rows(run: Run) -> list[tuple[str, str]]:
@@ -46,10 +50,13 @@ def rows(run: Run) -> list[tuple[str, str]]:
     found, states = run.findings, run.findings.states
     ended = sum(states.values()) - states["none"]
     table: list[tuple[str, str]] = [
+        *run.around,
         ("minutes, with draining", f"{run.seconds / 60:.1f}"),
         ("jobs committed", f"{sum(states.values()):,}"),
         ("jobs succeeded", f"{states['succeeded']:,}"),
         ("jobs failed, as they should", f"{states['failed']:,}"),
+        ("jobs with limits", f"{run.accounts.requests.count(Limited):,}"),
+        ("jobs of tenants in a fair queue", f"{run.accounts.requests.count(Shared):,}"),
         ("jobs rolled back", f"{run.accounts.rolled_back:,}"),
         ("jobs a second, mean", f"{ended / run.seconds:,.0f}"),
         ("executions", f"{found.executions:,}"),
@@ -91,4 +98,5 @@ def offenders(problems: Sequence[Problem], faults: Sequence[Fault]) -> str:
 def write(run: Run) -> None:
     """Put the table into its place in docs/reliability.md. Raises ValueError if there is none."""
     said = verdict(run.findings.problems)
-    block.write("soak", block.markdown(rows(run), said, run.machine, run.command))
+    name = "soak-http" if run.plan.http else "soak"
+    block.write(name, block.markdown(rows(run), said, run.machine, run.command))

@@ -50,7 +50,22 @@ class Keyed(NamedTuple):
     limit: int
 
 
-Request: TypeAlias = Child | Unique | Cancelled | Keyed
+class Limited(NamedTuple):
+    """A job of a task with a limit."""
+
+    job: int
+    #: Its kind.
+    task: str
+
+
+class Shared(NamedTuple):
+    """A job of a tenant, in a queue that is fair or was a moment ago."""
+
+    job: int
+    tenant: str
+
+
+Request: TypeAlias = Child | Unique | Cancelled | Keyed | Limited | Shared
 
 
 class Filed(NamedTuple):
@@ -76,6 +91,9 @@ class Requests:
 
     def __iter__(self) -> Iterator[Filed]:
         return iter(self._filed)
+
+    def count(self, kind: type[Request]) -> int:
+        return sum(isinstance(request, kind) for request, _fate, _at in self._filed)
 
     def jobs(self) -> set[int]:
         """All that a request names."""

@@ -12,13 +12,17 @@ from bench import machine
 from .accounts import Accounts
 from .audit import Findings, audit
 from .errors import SoakError
+from .farm import Farm
 from .faults import Injector
-from .host import Host, survivors
+from .host import Host
 from .judge import Problem
+from .outages import Outages
 from .producers import Bulk, Mixed
+from .program import survivors
 from .relations import Cancels, Families, Keys, Uniques
 from .report import Run
 from .server import Server
+from .sharing import Limits, Tenants
 from .statements import statement
 
 if TYPE_CHECKING:
@@ -29,8 +33,9 @@ PROGRESS = 30.0
 #: Seconds between looks.
 LOOK_AGAIN = 0.2
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (looked at, never written)
-#: What PostgreSQL calls its own segments; it removes them itself.
-OF_POSTGRESQL = "PostgreSQL."
+#: What PostgreSQL calls its own segments, which it removes itself, and tests their databases and
+#: clocks.
+OF_OTHERS = ("PostgreSQL.", "wsup-test-", "faketime_")
 #: What left.sql counts.
 LEFT = (
     "ready", "waiting", "claims", "jobs without an outcome", "children", "dependencies",
@@ -48,8 +53,14 @@ class Soak:
         self._ledger.mkdir()
         self._server = Server(folder / "server")
         self._accounts = Accounts()
-        self._hosts = [Host(n, self._server.dsn, folder, plan) for n in range(plan.hosts)]
-        kinds = (Bulk, Mixed, Families, Cancels, Keys, Uniques, Uniques)
+        self._farm = Farm(self._server, folder, plan) if plan.http else None
+        direct = ["--database", self._server.dsn]
+        self._hosts = (
+            self._farm.hosts
+            if self._farm
+            else [Host(n, direct, folder, plan) for n in range(plan.hosts)]
+        )
+        kinds = (Bulk, Mixed, Families, Cancels, Keys, Uniques, Uniques, Limits, Tenants)
         self._producers = [
             kind(self._server, self._accounts, plan, f"{kind.__name__} {n} {plan.seed}")
             for n, kind in enumerate(kinds)
@@ -57,15 +68,24 @@ class Soak:
         self._injector = Injector(
             self._server, self._hosts, self._accounts, plan, folder / "faults.jsonl"
         )
+        self._outages: Outages | None = None
+        if self._farm:
+            self._outages = Outages(self._farm, plan, self._injector)
+            self._injector.add(self._outages)
         self._shared = _shared()
 
     def run(self, command: str) -> Run:
         """Raises SoakError, EmbeddedError when it can't be done."""
         self._server.start()
+        if self._farm:
+            if self._farm.loopback:
+                _say(f"on loopback, without the faults of a network: {self._farm.loopback}")
+            self._farm.start_servers()
         for host in self._hosts:
             host.launch()
         for host in self._hosts:
             host.await_ready()
+        self._await_limits()
         began = time.monotonic()
         self._work()
         seconds = self._drain() - began
@@ -73,13 +93,42 @@ class Soak:
         _say("comparing the ledger with the database")
         faults = self._injector.faults
         with self._server.connect() as connection:
-            found = audit(connection, self._ledger, self._accounts, faults)
+            found = audit(
+                connection, self._ledger, self._accounts, faults, by_lease=self._plan.http
+            )
             problems += self._left_behind()
         about = machine.described(self._server.version(), self._server.home)
         findings = Findings(
             [*found.problems, *problems], found.states, found.executions, found.explained
         )
-        return Run(command, self._plan, self._accounts, faults, findings, seconds, about)
+        return Run(
+            command, self._plan, self._accounts, faults, findings, seconds, about, self._around()
+        )
+
+    def _around(self) -> list[tuple[str, str]]:
+        """What was there beside the supervisors: name and value, line by line."""
+        if self._farm is None or self._outages is None:
+            return []
+        network = self._farm.network
+        where = "loopback: none of the network's faults" if network is None else "namespaces"
+        silence = max(self._outages.silences, default=0.0)
+        return [
+            ("agents without a database", f"{len(self._hosts)}"),
+            ("servers", f"{len(self._farm.servers)}"),
+            ("network", where),
+            ("TLS", "yes" if self._plan.tls else "no"),
+            ("packets lost", f"{network.lost if network else 0:,}"),
+            ("longest time until all agents were heard of again, s", f"{silence:.1f}"),
+        ]
+
+    def _await_limits(self) -> None:
+        """Raises SoakError if no supervisor has told the database of them."""
+        deadline = time.monotonic() + self._plan.patience
+        with self._server.connect() as connection:
+            while connection.execute(statement("declared")).fetchone() != (True,):
+                if time.monotonic() > deadline:
+                    raise SoakError("the limits of the app don't hold")
+                time.sleep(LOOK_AGAIN)
 
     def close(self) -> None:
         """Kill and remove whatever is still there. Idempotent."""
@@ -88,6 +137,8 @@ class Soak:
             producer.stop()
         for host in self._hosts:
             host.kill()
+        if self._farm:
+            self._farm.remove()
         self._server.remove()
 
     def _work(self) -> None:
@@ -132,6 +183,13 @@ class Soak:
             if code := host.stop():
                 text = f"host {host.number} ended with exit code {code}"
                 problems.append(Problem("left behind", text, host.tail().splitlines()))
+        for served, code in self._farm.stop_servers() if self._farm else ():
+            text = f"server {served.number} ended with exit code {code}"
+            problems.append(Problem("left behind", text, served.tail().splitlines()))
+        problems += [
+            Problem("not heard of again", f"an agent, after {kind}")
+            for kind in self._injector.unheard
+        ]
         return problems
 
     def _left_behind(self) -> list[Problem]:
@@ -156,7 +214,7 @@ class Soak:
 
 def _shared() -> set[str]:
     names = (path.name for path in SHARED_MEMORY.iterdir())
-    return {name for name in names if not name.startswith(OF_POSTGRESQL)}
+    return {name for name in names if not name.startswith(OF_OTHERS)}
 
 
 def _say(what: str) -> None:

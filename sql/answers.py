@@ -1,6 +1,6 @@
 """What the database answers to a supervisor, and what it is asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -29,6 +29,10 @@ class SourceLost(Exception):
     """The database can't be reached, or can't do its work, for now."""
 
 
+class Unfit(SourceLost):
+    """The database is there, and refuses what it was asked for: it would do so again."""
+
+
 class Pull(NamedTuple):
     """What to pull: up to `most` jobs of these queues."""
 
@@ -38,11 +42,26 @@ class Pull(NamedTuple):
     wake: bool = False
 
 
+class Served(NamedTuple):
+    """Of a turn for several supervisors: who they are."""
+
+    #: Whose each claim is that is spoken of.
+    holders: Mapping[int, int]
+    #: Who pulls, and how many jobs each could take; `Pull.most` is their sum.
+    shares: Mapping[int, int]
+    #: For how many jobs of which tasks each has room, of those that are limited on each host.
+    rooms: Mapping[int, Sequence[tuple[str, int]]] = {}
+
+
 @dataclass
 class Turn:
     """What one turn has brought."""
 
     rows: list[Row] = field(default_factory=list)
+    #: The same by supervisor, where several have pulled.
+    shared: dict[int, list[Row]] = field(default_factory=dict)
+    #: The claims of results that were refused, one each; only where several have spoken.
+    late: list[int] | None = None
     #: Results that were not accepted, because their jobs are no longer in their claims.
     refused: int = 0
     #: Jobs whose turn has come by what was settled.

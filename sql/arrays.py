@@ -25,6 +25,10 @@ class BigintArray(PackedArray):
     oid = 1016
 
 
+class IntegerArray(PackedArray):
+    oid = 1007
+
+
 class SmallintArray(PackedArray):
     oid = 1005
 
@@ -58,6 +62,10 @@ def _numbers(element: int, code: str, width: int, values: Sequence[float]) -> by
 
 def bigints(values: Sequence[int]) -> BigintArray:
     return BigintArray(_numbers(20, "q", 8, values))
+
+
+def integers(values: Sequence[int]) -> IntegerArray:
+    return IntegerArray(_numbers(23, "i", 4, values))
 
 
 def smallints(values: Sequence[int]) -> SmallintArray:
@@ -101,6 +109,6 @@ class _PackedDumper(Dumper):
 def register(context: AdaptContext) -> None:
     """Teach a connection to send these arrays, and to leave JSON as it is."""
     context.adapters.register_loader("json", TextBinaryLoader)
-    for kind in (BigintArray, SmallintArray, RealArray, BooleanArray, TextArray):
+    for kind in PackedArray.__subclasses__():
         dumper = type(f"{kind.__name__}Dumper", (_PackedDumper,), {"oid": kind.oid})
         context.adapters.register_dumper(kind, dumper)

@@ -52,10 +52,6 @@ class LimitTable:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    @property
-    def connected(self) -> bool:
-        return self._session.connected
-
     async def define(self, app: str, said: Sequence[Said]) -> list[tuple[str, str, str]]:
         """Make these the app's limits; returns kind and name of those that are others now, each
         with "set" or "lifted"."""

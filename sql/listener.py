@@ -9,7 +9,7 @@ Both together take 0.4 ms off a millisecond and a half (ARCHITECTURE.md has the 
 
 import asyncio
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
@@ -27,6 +27,10 @@ _unpack_bigint = struct.Struct(">q").unpack
 _unpack_smallint = struct.Struct(">h").unpack
 
 
+#: The channel of those who are served, and of who serves them.
+SERVED = "wsup_served"
+
+
 class Listener:
     """Calls `on_notify` with the payload of every notification, `on_lost` once, with the reason,
     when the connection is gone. Without a DSN it never connects."""
@@ -37,9 +41,11 @@ class Listener:
         on_notify: Callable[[str], None],
         on_lost: Callable[[str], None],
         *,
+        channels: Sequence[str] = (),
         statement_seconds: float = 30.0,
     ) -> None:
         self._dsn = dsn
+        self._channels = channels
         self._on_notify = on_notify
         self._on_lost = on_lost
         self._seconds = statement_seconds
@@ -81,7 +87,7 @@ class Listener:
         self._backend = await meet(connection, self._backend)
         await connection.execute(statement("hold"), [self._supervisor])
         await connection.execute(statement("prepare_pull"))
-        for channel in ("wsup", f"wsup_{self._supervisor}"):
+        for channel in ("wsup", f"wsup_{self._supervisor}", *self._channels):
             await connection.execute(SQL("LISTEN {}").format(Identifier(channel)))
 
     async def close(self) -> None:
@@ -90,8 +96,8 @@ class Listener:
         if connection is not None:
             await connection.close()
 
-    async def pull(self, pull: Pull) -> list[Row]:
-        """Pull, as one statement by itself; only if `can_pull`.
+    async def pull(self, pull: Pull, supervisor: int) -> list[Row]:
+        """Pull for a supervisor, as one statement by itself; only if `can_pull`.
 
         Raises SourceLost; whether anything was pulled is then unknown.
         """
@@ -104,7 +110,7 @@ class Listener:
             connection.pgconn.send_query_prepared(
                 b"pull",
                 [
-                    _pack_int(self._supervisor),
+                    _pack_int(supervisor),
                     arrays.texts(subscribed(pull.queues)),
                     _pack_int(pull.most),
                     b"\1" if pull.wake else b"\0",

@@ -65,19 +65,23 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON wsup.limits TO wsup_run;
 GRANT SELECT, INSERT, DELETE ON wsup.gate_state TO wsup_run;
 GRANT USAGE ON SEQUENCE wsup.gate_version TO wsup_run;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE       -- TRUNCATE frees a closed lane of dead rows
-   ON wsup.ready_0, wsup.ready_1, wsup.ready_2, wsup.ready_3 TO wsup_run;
+   ON wsup.ready_0, wsup.ready_1, wsup.ready_2, wsup.ready_3,
+      wsup.blocked_0, wsup.blocked_1, wsup.blocked_2, wsup.blocked_3,
+      wsup.key_holder_0, wsup.key_holder_1, wsup.key_holder_2, wsup.key_holder_3 TO wsup_run;
 GRANT SELECT (job, lost), INSERT ON wsup.failure TO wsup_run;
 -- What its app's schedules say, it writes down, and has enqueued tick by tick.
 GRANT SELECT, INSERT, UPDATE, DELETE ON wsup.schedule TO wsup_run;
 GRANT EXECUTE ON FUNCTION wsup.tick TO wsup_run;
 GRANT SELECT ON wsup.paused_queue TO wsup_run;
+-- A server for hosts without a database renews their tokens, and looks which are revoked.
+GRANT SELECT, UPDATE (expires_at, key) ON wsup.token TO wsup_run;
 -- It can't remove a job, but have those removed that have ended.
 GRANT EXECUTE ON FUNCTION wsup.prune TO wsup_run;
 GRANT SELECT (job, state, supervisor, attempt), INSERT ON wsup.outcome TO wsup_run;
 -- Jobs that wait for others: it tells them of each end, and hands them what their parents gave.
 GRANT SELECT, INSERT, UPDATE, DELETE ON wsup.child, wsup.dependency, wsup.loose_end TO wsup_run;
 GRANT USAGE ON SEQUENCE wsup.loose_end_id TO wsup_run;
-GRANT SELECT ON SEQUENCE wsup.loose_end_id, wsup.dependency_used TO wsup_run;
+GRANT SELECT ON SEQUENCE wsup.loose_end_id, wsup.dependency_used, wsup.key_limit_used TO wsup_run;
 GRANT SELECT, UPDATE ON SEQUENCE wsup.loose_end_low TO wsup_run;
 GRANT EXECUTE ON FUNCTION wsup.options_and_parents TO wsup_run;
 -- What jobs say of themselves. An attempt is given the last one's checkpoint.
@@ -87,7 +91,10 @@ DO $$
 BEGIN
     -- Before 17, only the owner may vacuum. Without it dead rows are left to autovacuum.
     IF current_setting('server_version_num')::integer >= 170000 THEN
-        GRANT MAINTAIN ON wsup.ready_0, wsup.ready_1, wsup.ready_2, wsup.ready_3 TO wsup_run;
+        GRANT MAINTAIN
+           ON wsup.ready_0, wsup.ready_1, wsup.ready_2, wsup.ready_3,
+              wsup.blocked_0, wsup.blocked_1, wsup.blocked_2, wsup.blocked_3,
+              wsup.key_holder_0, wsup.key_holder_1, wsup.key_holder_2, wsup.key_holder_3 TO wsup_run;
     END IF;
 END
 $$;

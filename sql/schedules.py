@@ -1,9 +1,9 @@
 """Schedules as the database holds them."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import NamedTuple
 
+from .bounds import Integer, Moment, Name, Smallint, Text
 from .session import Session
 
 
@@ -11,39 +11,39 @@ class Scheduled(NamedTuple):
     """A schedule, and when it was read: the first column, by the server's
     clock."""
 
-    read_at: datetime
-    name: str
-    cron: str | None
-    timezone: str
+    read_at: Moment
+    name: Text
+    cron: Text | None
+    timezone: Text
     every: float | None
-    catch_up: str
-    revision: int
+    catch_up: Text
+    revision: Integer
     paused: bool
-    next_tick: datetime | None
+    next_tick: Moment | None
 
 
 class Definition(NamedTuple):
     """What an app's code says of a schedule."""
 
-    name: str
-    task: str
-    queue: str
-    priority: int
+    name: Text
+    task: Text
+    queue: Name
+    priority: Smallint
     #: JSON.
-    args: str
-    cron: str | None
-    timezone: str
+    args: Text
+    cron: Text | None
+    timezone: Text
     #: Seconds.
     every: float | None
-    catch_up: str
+    catch_up: Text
 
 
 class Move(NamedTuple):
     """From the tick that was seen on to the next one, with a job for each of `ticks`."""
 
     seen: Scheduled
-    next_tick: datetime
-    ticks: Sequence[datetime] = ()
+    next_tick: Moment
+    ticks: Sequence[Moment] = ()
     #: Some ticks were missed, and are not caught up.
     skipped: bool = False
 
@@ -53,10 +53,6 @@ class ScheduleTable:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-
-    @property
-    def connected(self) -> bool:
-        return self._session.connected
 
     async def define(self, app: str, definitions: Sequence[Definition]) -> list[tuple[str, str]]:
         """Make these the app's schedules; returns the names of those that are others now, each
@@ -88,6 +84,8 @@ class ScheduleTable:
     async def tick(self, app: str, moves: Sequence[Move]) -> set[str]:
         """Make what has been seen of these, all at the same time, what was; returns the names of
         those that nobody had moved before."""
+        if not moves:
+            return set()
         ordered = sorted(moves, key=lambda move: move.seen.name)
         jobs = [(number, at) for number, move in enumerate(ordered, 1) for at in move.ticks]
         parameters: dict[str, object] = {

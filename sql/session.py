@@ -9,12 +9,16 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from . import arrays
-from .answers import SourceLost
+from .answers import SourceLost, Unfit
 from .backend import Backend, hang_up, is_pooled, meet, time_limit
 from .connect import aconnect
 from .statements import statement
 
 Parameters = Sequence[object] | dict[str, object]
+
+#: SQLSTATE classes of an error in what was asked, not in the connection or the moment: data,
+#: constraints, limits, what a function of wsup's own objects to.
+_UNFIT = ("22", "23", "54", "P0")
 
 
 class Session:
@@ -137,8 +141,10 @@ async def opened(
 
 
 def lost(error: psycopg.Error) -> SourceLost:
-    """An error of the connection's, or of the moment, in one line."""
-    return SourceLost(one_line(error))
+    """An error of the connection's, of the moment, or of what was asked, in one line."""
+    # What psycopg can't send has no SQLSTATE.
+    is_unfit = isinstance(error, psycopg.DataError) or (error.sqlstate or "").startswith(_UNFIT)
+    return (Unfit if is_unfit else SourceLost)(one_line(error))
 
 
 def one_line(error: Exception) -> str:

@@ -1,11 +1,12 @@
 """What a supervisor has to say of jobs it holds, as the columns that `wsup.settle` takes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import psycopg
 
-from .arrays import PackedArray, bigints, booleans, reals, smallints, texts
+from .arrays import PackedArray, bigints, booleans, integers, reals, smallints, texts
+from .bounds import Attempt, Bigint, Real, Smallint, State
 
 SUCCEEDED, FAILED, CANCELLED, EXPIRED = 1, 2, 3, 4
 
@@ -13,12 +14,12 @@ SUCCEEDED, FAILED, CANCELLED, EXPIRED = 1, 2, 3, 4
 class Over(NamedTuple):
     """The job has ended. The fields are the columns of `over_*`, in their order."""
 
-    claim: int
-    job: int
-    attempt: int
-    state: int
-    seconds: float
-    subworker: int
+    claim: Bigint
+    job: Bigint
+    attempt: Attempt
+    state: State
+    seconds: Real
+    subworker: Smallint
     #: JSON; None for null.
     result: bytes | None = None
     #: Of a cancellation, or an expiry.
@@ -28,24 +29,24 @@ class Over(NamedTuple):
 class Back(NamedTuple):
     """The job runs again at the same attempt: after `delay` seconds, or at once (None)."""
 
-    claim: int
-    job: int
-    attempt: int
-    delay: float | None
+    claim: Bigint
+    job: Bigint
+    attempt: Attempt
+    delay: Real | None
 
 
 class Failure(NamedTuple):
     """The attempt has failed; without `retry_after` (seconds) the job has, too."""
 
-    claim: int
-    job: int
-    attempt: int
-    subworker: int
+    claim: Bigint
+    job: Bigint
+    attempt: Attempt
+    subworker: Smallint
     type: str
     message: str
     traceback: str | None
-    seconds: float
-    retry_after: float | None
+    seconds: Real
+    retry_after: Real | None
 
 
 Entry: TypeAlias = Over | Back | Failure
@@ -71,8 +72,11 @@ def refusal(entry: Entry, error: psycopg.Error) -> Failure:
     )  # fmt: skip
 
 
-def columns(supervisor: int, entries: Sequence[Entry]) -> list[int | PackedArray]:
-    """The parameters of `wsup.settle`, in its order."""
+def columns(
+    supervisor: int, entries: Sequence[Entry], holders: Mapping[int, int] | None = None
+) -> list[int | PackedArray]:
+    """The parameters of `wsup.settle`, in its order; the last one only with `holders`: whose each
+    claim is."""
     over = [entry for entry in entries if entry.__class__ is Over]
     back: list[Back] = []
     fail: list[Failure] = []
@@ -87,13 +91,14 @@ def columns(supervisor: int, entries: Sequence[Entry]) -> list[int | PackedArray
     o = _transposed(over, 8)
     b = _transposed(back, 4)
     f = _transposed(fail, 9)
+    whose = [] if holders is None else [integers([holders[c] for c in (*o[0], *b[0])])]
     return [
         supervisor,
         bigints(o[0]), bigints(o[1]), smallints(o[2]), smallints(o[3]),
         reals(o[4]), smallints(o[5]), texts(o[6]), texts(o[7]),
         bigints(b[0]), bigints(b[1]), smallints(b[2]), reals(b[3]),
         bigints(f[0]), bigints(f[1]), smallints(f[2]), smallints(f[3]),
-        booleans([False] * len(fail)), texts(f[4]), texts(f[5]), texts(f[6]),
+        booleans([False] * len(fail)), texts(f[4]), texts(f[5]), texts(f[6]), *whose,
     ]  # fmt: skip
 
 

@@ -4,7 +4,10 @@ import ctypes
 import os
 import select
 import signal
+from typing import NamedTuple
 
+#: Of a pid, as it is told through a pipe.
+_PID_BYTES = 8
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -49,24 +52,42 @@ def await_adoption(between: int) -> None:
         os.close(pidfd)
 
 
-def fork_twice() -> tuple[int, int]:
-    """Fork a grandchild whose parent ends at once. Returns its pid, 0 in the grandchild, and the
-    pid of the process in between."""
+class Offspring(NamedTuple):
+    #: Which of the grandchildren this process is; None in the one that forks.
+    which: int | None
+    #: Their pids, fewer than were asked for if no more could be forked.
+    pids: list[int]
+    #: The pid of the process in between.
+    between: int
+
+
+def fork_twice(count: int) -> Offspring:
+    """Fork grandchildren whose parent ends at once.
+
+    That forks them one right after the other: what is written to between two forks is a page of its
+    own for each of them.
+    """
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
         between = os.getpid()
-        grandchild = os.fork()
-        if grandchild == 0:
-            os.close(writer)
-            return 0, between
-        os.write(writer, grandchild.to_bytes(8, "little"))
-        os._exit(0)
+        try:
+            for which in range(count):
+                grandchild = os.fork()
+                if grandchild == 0:
+                    os.close(writer)
+                    return Offspring(which, [], between)
+                os.write(writer, grandchild.to_bytes(_PID_BYTES, "little"))
+        finally:
+            if os.getpid() == between:
+                os._exit(0)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
-        pid = int.from_bytes(pipe.read(8), "little")
+        said = pipe.read()
     os.waitpid(child, 0)
-    if pid == 0:
-        raise OSError("the process in between could not fork")
-    return pid, child
+    pids = [
+        int.from_bytes(said[at : at + _PID_BYTES], "little")
+        for at in range(0, len(said), _PID_BYTES)
+    ]
+    return Offspring(None, pids, child)

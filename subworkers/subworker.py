@@ -141,13 +141,16 @@ class SyncRunner:
         neither ring is being worked on by the code that this handler interrupts.
         """
         attempts = self._attempts
-        if attempts.in_task:
+        while attempts.in_task:
             attempts.in_task = False  # no time-out may strike in the middle of this
+            attempts.missed = False
             try:
                 self._obey(self._orders.get_nowait())
                 self._send_late()
             finally:
                 attempts.in_task = True
+            if not attempts.missed:
+                break  # else, another order has come meanwhile, perhaps after that look
         attempts.strike()
 
     def _send_note(self, note: bytes) -> None:

@@ -22,8 +22,12 @@ from .contract import RunnableApp
 from .descriptors import opening_high
 from .memory import SharedMemory
 from .notes import Desk, Desks
+from .outbox import Outbox
 from .ring import BELL_PAUSE, Receiver, Sender
 from .trust import ATTENTION, LONG_ENOUGH, Trust, end_fork
+
+#: Seconds that the main thread waits for the loop, which an async task may hold up.
+ORDERS_SECONDS = 0.1
 
 
 class AsyncSide:
@@ -42,11 +46,7 @@ class AsyncSide:
         self._batches = BatchAttempts(attempts)
         self._board = memory.board
         self._orders = Receiver(memory.jobs)
-        self._results = results
-        #: Both threads send results, and the ring has room for one sender only.
-        self._sending = threading.Lock()
-        #: Notes that are to be sent.
-        self._late: deque[bytes] = deque()
+        self._outbox = Outbox(results, attempts)
         #: Jobs for the main thread; None ends it.
         self._sync_jobs: SimpleQueue[wire.Job | wire.Batch | None] = SimpleQueue()
         self._places = list(range(concurrency, 0, -1))
@@ -61,8 +61,10 @@ class AsyncSide:
         self._sync_ended = asyncio.Event()
         self._status = 0
         self._main = threading.get_ident()
-        signal.signal(ATTENTION, attempts.strike)
-        Desks.current = Desk(memory.slate, self._send_note)
+        #: Orders have come which tell the main thread not to begin, or not to go on.
+        self._is_told = False
+        signal.signal(ATTENTION, self._attend)
+        Desks.current = Desk(memory.slate, self._outbox.send_note)
         self._trust = Trust(memory.bells)
         self._trusted = True
         self._is_ready = False
@@ -82,7 +84,7 @@ class AsyncSide:
                 report = self._batches.run_sync(job)
             else:
                 report = self._attempts.run_sync(job)
-            self._send(report, bell=False)
+            self._outbox.send(report, bell=False)
             self._board.clear(0)
             self._held.difference_update([(one.claim, one.id) for one in jobs_of(job)])
             ended = time.monotonic()
@@ -90,8 +92,10 @@ class AsyncSide:
             if breach := self._trust.after_sync(whole=is_bell_due or ended - began > LONG_ENOUGH):
                 self._distrust(job, breach)
             if is_bell_due or breach:
-                self._results.ring_bell()
+                self._outbox.ring_bell()
                 rung = ended
+            if self._is_told:
+                self._await_orders()
         self._end_sync()
         thread.join()
         return self._status
@@ -111,7 +115,7 @@ class AsyncSide:
                 if self._is_ready:  # a task has stopped the loop: nothing goes on here
                     traceback.print_exc()
                     os._exit(1)
-                self._send(wire.Unfit(traceback.format_exc()))
+                self._outbox.send(wire.Unfit(traceback.format_exc()))
         self._sync_jobs.put(None)
 
     async def _arise(self) -> None:
@@ -119,6 +123,22 @@ class AsyncSide:
         # A task may fork, and the child come back to the loop: it must do nothing there.
         loop = asyncio.get_running_loop()
         os.register_at_fork(after_in_child=lambda: loop.call_soon(end_fork, None))
+
+    def _attend(self, *_signal: object) -> None:
+        self._is_told = True
+        self._attempts.strike()
+
+    def _await_orders(self) -> None:
+        """Have the loop obey them before the main thread, which has just run a job and need not let
+        go of the interpreter, begins the next one: that may be cancelled by them."""
+        self._is_told = False
+        heard = threading.Event()
+        try:
+            self._loop.call_soon_threadsafe(self._obey)
+            self._loop.call_soon_threadsafe(heard.set)
+        except (AttributeError, RuntimeError):
+            return  # there never was a loop, or it has ended
+        heard.wait(ORDERS_SECONDS)
 
     def _end_sync(self) -> None:
         try:
@@ -132,7 +152,7 @@ class AsyncSide:
         self._capturing.begin_records()
         self._trust.begin()
         self._is_ready = True
-        self._send(wire.Ready())
+        self._outbox.send(wire.Ready())
         loop.add_reader(self._orders.data_fd, self._obey)
         self._obey()
         await self._stopped.wait()
@@ -191,7 +211,7 @@ class AsyncSide:
             report = await self._batches.run_async(job, place)
         else:
             report = await self._attempts.run_async(job, place)
-        self._send(report, bell=False)
+        self._outbox.send(report, bell=False)
         self._board.clear(place)
         self._held.difference_update([(one.claim, one.id) for one in jobs_of(job)])
         if breach := self._trust.after_async():
@@ -209,42 +229,13 @@ class AsyncSide:
         could be heard or told: this process's end rings in its place."""
         if self._trusted:
             self._trusted = False
-            self._send(wire.Untrusted(job.id, breach), bell=False)
+            self._outbox.send(wire.Untrusted(job.id, breach), bell=False)
         if not self._trust.can_be_told():
             os._exit(0)
 
     def _ring(self) -> None:
         self._bell_is_due = False
-        self._results.ring_bell()
-
-    def _send(self, report: wire.Report, *, bell: bool = True) -> None:
-        with self._sending:
-            self._put_late()  # what a job has noted comes before its end
-            self._results.put(wire.encode(report), bell=bell)
-        if self._late:
-            self._send_late()
-
-    def _send_note(self, note: bytes) -> None:
-        """Send it, unless somebody is just sending, who then does it (this very thread, perhaps: a
-        destructor may print at any time). The bell is spared: as long as jobs run, the supervisor
-        looks by itself."""
-        self._late.append(note)
-        if threading.get_ident() == self._main:
-            with self._attempts.undisturbed():
-                self._send_late()
-        else:
-            self._send_late()
-
-    def _send_late(self) -> None:
-        while self._late and self._sending.acquire(blocking=False):
-            try:
-                self._put_late()
-            finally:
-                self._sending.release()
-
-    def _put_late(self) -> None:
-        while self._late:
-            self._results.put(self._late.popleft(), bell=False)
+        self._outbox.ring_bell()
 
     def _cancel(self, pair: Pair) -> None:
         """Cancel a job that runs in one of the threads, or waits for one; others have ended."""
@@ -266,7 +257,7 @@ class AsyncSide:
         pair = job.claim, job.id
         self._held.discard(pair)
         self._attempts.asked.discard(pair)
-        self._send(wire.dropped(job))
+        self._outbox.send(wire.dropped(job))
 
     def _take_waiting(self) -> list[wire.Job | wire.Batch]:
         """The sync jobs that the main thread, which goes on meanwhile, has not begun."""
@@ -287,4 +278,4 @@ class AsyncSide:
 
     def _return(self, jobs: Sequence[wire.Job]) -> None:
         self._held.difference_update([(job.claim, job.id) for job in jobs])
-        self._send(wire.Returned([job.id for job in jobs]))
+        self._outbox.send(wire.Returned([job.id for job in jobs]))

@@ -8,7 +8,9 @@ subworkers' parent and the template may die without them.
 """
 
 import gc
+import io
 import os
+import select
 import signal
 import socket
 import sys
@@ -29,6 +31,9 @@ from .trust import ATTENTION, STACKS
 
 #: How many of a task's retry delays the supervisor is told; the last one counts for all later.
 MOST_DELAYS = 20
+
+#: To fork a subworker, which is given these descriptors.
+Order = tuple[wire.Fork, list[int]]
 
 
 class Template:
@@ -62,30 +67,49 @@ class Template:
     def _fork_on_demand(self, app: RunnableApp, load: wire.Load) -> None:
         families = Families(self._supervisor)
         outlive_parent()
-        while families.await_message(self._channel.fileno()):
-            order, fds = self._receive()
-            if not isinstance(order, wire.Fork):
-                break
-            pid, between = fork_twice()
-            if pid == 0:
+        while orders := self._await_forks(families):
+            forked = fork_twice(len(orders))
+            if forked.which is not None:
                 families.close()
-                self._become_subworker(app, load, order.index, fds, between)
-            families.add(pid)
-            for fd in fds:
-                os.close(fd)
-            try:
-                self._channel.send(wire.encode(wire.Forked(order.index, pid)))
-            except OSError:
-                break
+                order = orders.pop(forked.which)
+                self._become_subworker(app, load, order, orders, forked.between)
+            self._tell(orders, forked.pids, families)
         families.end_with_supervisor()
         os._exit(0)  # whatever threads and exit handlers the app has
 
+    def _await_forks(self, families: Families) -> list[Order]:
+        """All that are ordered by now; none once the supervisor is gone."""
+        orders: list[Order] = []
+        is_more = families.await_message(self._channel.fileno())
+        more = select.poll()
+        more.register(self._channel.fileno(), select.POLLIN)
+        while is_more:
+            order, fds = self._receive()
+            if not isinstance(order, wire.Fork):
+                break
+            orders.append((order, fds))
+            is_more = bool(more.poll(0))
+        return orders
+
+    def _tell(self, orders: list[Order], pids: list[int], families: Families) -> None:
+        _close_all(orders)
+        for (order, _), pid in zip(orders, pids, strict=False):
+            families.add(pid)
+            try:
+                self._channel.send(wire.encode(wire.Forked(order.index, pid)))
+            except OSError:
+                return  # the supervisor is gone: so says the next look
+        if len(pids) < len(orders):
+            raise OSError(f"of {len(orders)} subworkers {len(pids)} could be forked")
+
     def _become_subworker(
-        self, app: RunnableApp, load: wire.Load, index: int, fds: list[int], between: int
+        self, app: RunnableApp, load: wire.Load, order: Order, others: list[Order], between: int
     ) -> NoReturn:
         status = 70
         try:
             self._channel.close()
+            _close_all(others)
+            fork, fds = order
             await_adoption(between)
             die_with(self._supervisor)
             os.setpgid(0, 0)
@@ -93,12 +117,18 @@ class Template:
                 Descriptors(*lift(fds)), places=load.concurrency + 1, ring_bytes=load.ring_bytes
             )
             memory.seal()
-            status = run_subworker(app, index, memory, load)
+            status = run_subworker(app, fork.index, memory, load)
         except BaseException:
             traceback.print_exc()
         finally:
             # Never back into the template's stack, nor through its atexit handlers.
             os._exit(status)
+
+
+def _close_all(orders: list[Order]) -> None:
+    for _, fds in orders:
+        for fd in fds:
+            os.close(fd)
 
 
 def _loaded(app: RunnableApp, log_bytes: int) -> bytes:
@@ -139,6 +169,10 @@ def main() -> None:
     # Inherited by the subworkers: who has no use for it (yet) must not die of it.
     for signum in (ATTENTION, STACKS):
         signal.signal(signum, signal.SIG_IGN)
+    # What is printed is shown at once, by line, as in a terminal: what waited in a buffer would be
+    # shown by each fork, or by none.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     (fd,) = lift([channel_fd])
     note_known_sockets()
     Template(supervisor, Channel(socket.socket(fileno=fd))).run()

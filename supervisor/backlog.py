@@ -11,14 +11,22 @@ from .batches import Batch, Batches
 from .member import Member
 
 
+class Line(deque["Row | Batch"]):
+    """Calls in the order in which they are to be handed out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: How many were handed out, ever.
+        self.handed = 0
+
+
 class Backlog:
     """In the order of the pull: by priority, then age. Sync and async jobs wait apart, because a
     subworker that is busy with a sync job can still take async ones. Jobs of a batch task stand in
     line as a batch, from when it is full or due."""
 
     def __init__(self, concurrency: int, on_due: Callable[[], None] = lambda: None) -> None:
-        self._sync: deque[Row | Batch] = deque()
-        self._async: deque[Row | Batch] = deque()
+        self._sync, self._async = self.lines = Line(), Line()
         self._batches = Batches(self._due)
         self._on_due = on_due
         #: Jobs in batches, and batches in line.
@@ -27,8 +35,6 @@ class Backlog:
         self.batch_share = 0.0
         self.concurrency = concurrency
         self.tasks: Mapping[str, TaskInfo] = {}
-        #: Jobs handed out, ever; tells whether anything moves.
-        self.handed = 0
 
     def __len__(self) -> int:
         return self.calls + self.beyond
@@ -118,6 +124,24 @@ class Backlog:
             else:
                 yield entry
 
+    def take_last(self, line: Line, calls: int) -> list[Row]:
+        """Take the last calls of a line."""
+        last = [line.pop() for _ in range(calls)]
+        rows = []
+        for entry in reversed(last):
+            if isinstance(entry, Batch):
+                self._leave(entry)
+                rows += entry.rows
+            else:
+                rows.append(entry)
+        return rows
+
+    def _leave(self, batch: Batch) -> None:
+        """It has left its line."""
+        self._batches.close(batch)
+        self._queued -= 1
+        self._batched -= len(batch.rows)
+
     def _all_batches(self) -> list[Batch]:
         line = chain(self._sync, self._async) if self._queued else ()
         return [
@@ -142,27 +166,23 @@ class Backlog:
         for member in handed:
             member.ring_bell()
 
-    def _hand(
-        self, member: Member, queue: deque[Row | Batch], n: int, *, is_async: bool
-    ) -> list[Member]:
+    def _hand(self, member: Member, line: Line, n: int, *, is_async: bool) -> list[Member]:
         """Hand over the next `n` calls, up to the first batch; returns who got any."""
-        n = max(0, min(n, len(queue)))
-        batch = self._next_batch(queue, n) if self._queued else None
+        n = max(0, min(n, len(line)))
+        batch = self._next_batch(line, n) if self._queued else None
         if batch is not None:
-            n = queue.index(batch)
-        rows = cast("list[Row]", [queue.popleft() for _ in range(n)])
+            n = line.index(batch)
+        rows = cast("list[Row]", [line.popleft() for _ in range(n)])
         if rows:
             member.hand(rows, is_async=is_async)
+        line.handed += n
         if batch is not None:
-            queue.popleft()
-            self._batches.close(batch)
-            self._queued -= 1
-            self._batched -= len(batch.rows)
+            line.popleft()
+            line.handed += 1
+            self._leave(batch)
             member.hand_batch(batch.rows, is_async=is_async)
-            rows += batch.rows
-        self.handed += len(rows)
-        return [member] if rows else []
+        return [member] if rows or batch else []
 
-    def _next_batch(self, queue: deque[Row | Batch], n: int) -> Batch | None:
+    def _next_batch(self, line: Line, n: int) -> Batch | None:
         """The first batch among the next `n` in line."""
-        return next((entry for entry in islice(queue, n) if isinstance(entry, Batch)), None)
+        return next((entry for entry in islice(line, n) if isinstance(entry, Batch)), None)

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from ..sql.answers import CancelRequest, Row, SourceLost
-from ..sql.source import PostgresSource
 from ..subworkers.board import Running
 from .gather import Gather, cancelled
 from .member import Member
+from .source import Source
 
 log = logging.getLogger("wsup.cancelling")
 
@@ -21,7 +21,7 @@ log = logging.getLogger("wsup.cancelling")
 class Cancelling:
     def __init__(
         self,
-        source: PostgresSource,
+        source: Source,
         gather: Gather,
         quiet: asyncio.Lock,
         members: Callable[[], Sequence[Member]],
@@ -74,6 +74,7 @@ class Cancelling:
                 for member in self._members():
                     if member.holds(claim, job):
                         member.cancel(claim, job)
+                log.debug("job %d is to be cancelled", job)
 
     def sift(self, rows: list[Row]) -> list[Row]:
         """Leave out, and end, what is to be cancelled, of jobs that nobody has started."""

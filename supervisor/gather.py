@@ -77,7 +77,7 @@ class Gather:
         for report in reports:
             self._take(member, report, took)
         if took:
-            member.took(took)
+            member.pace.took(took)
         if reports:
             self._on_finished()
 
@@ -169,7 +169,7 @@ class Gather:
             if seconds:  # one that was not started says nothing
                 took.append(seconds)
         elif is_sync is False and seconds:
-            member.took_async(seconds)
+            member.pace_async.took([seconds])
 
     def unknown(self, claim: int, job: int, attempt: int, task: str) -> None:
         """Put off a job whose task this app doesn't have: for another host, or a later deploy."""

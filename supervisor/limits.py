@@ -5,19 +5,16 @@ Jobs of such a task stand in a stream of their own, a queue for each (`wsup.stre
 as may run here do, this host doesn't pull from it, so they are in nobody's way.
 """
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from ..sql.answers import Row, SourceLost
-from ..sql.limits import LimitTable
+from ..sql.answers import Row
 from ..subworkers.declared import LimitInfo
+from .source import Source
+from .stirred import Stirred
 
 log = logging.getLogger("wsup.limits")
-
-#: Seconds until another try, when the database refuses.
-RETRY_SECONDS = 5.0
 
 
 class PerHost:
@@ -56,29 +53,27 @@ class PerHost:
 
     def has_opened(self) -> bool:
         """Is there room now for a task that had none?"""
-        return bool(self._full) and any(task in self._full for task, _ in self.rooms(1))
+        full = self._full  # as of before; to ask for rooms looks anew
+        return bool(full) and any(task in full for task, _ in self.rooms(1))
 
 
-class Limits:
+class Limits(Stirred):
     def __init__(
         self,
-        table: LimitTable,
+        source: Source,
         per_host: PerHost,
         *,
         on_change: Callable[[], None],
         on_lost: Callable[[str], None],
     ) -> None:
-        self._table = table
+        super().__init__("limits", source, on_lost)
         self._per_host = per_host
         self._on_change = on_change
-        self._on_lost = on_lost
         self._app = ""
         self._tasks: Collection[str] = ()
         self._limits: Sequence[LimitInfo] = ()
         #: The database has not been told of them yet.
         self._must_define = False
-        self._stopped = False
-        self._stir = asyncio.Event()
 
     def load(self, app: str, limits: Sequence[LimitInfo], tasks: Collection[str]) -> None:
         """The app has been loaded: from now on it has these tasks, and its code says this."""
@@ -88,40 +83,13 @@ class Limits:
         self._must_define = True
         self.stir()
 
-    def stir(self) -> None:
-        """Something may be different now: look. Idempotent."""
-        self._stir.set()
-
-    def stop(self) -> None:
-        """`run` returns. Idempotent."""
-        self._stopped = True
-        self._stir.set()
-
-    async def run(self) -> None:
-        while not self._stopped:
-            self._stir.clear()
-            pause = None
-            try:
-                if self._table.connected:  # else, whoever reconnects says so
-                    await self._look()
-            except SourceLost as error:
-                pause = RETRY_SECONDS
-                if self._table.connected:
-                    log.warning("limits: %s; again in %g s", error, pause)
-                else:
-                    self._on_lost(str(error))
-            try:
-                async with asyncio.timeout(pause):
-                    await self._stir.wait()
-            except TimeoutError:
-                pass
-
-    async def _look(self) -> None:
+    async def _look(self) -> float | None:
         if self._must_define:
             limits = self._limits
-            for kind, name, change in await self._table.define(self._app, limits):
+            for kind, name, change in await self._source.limits.define(self._app, limits):
                 log.info("limits of %s %s are %s", kind, name, change)
             self._must_define = self._limits is not limits  # a reload meanwhile brings others
-        found = await self._table.per_host()
+        found = await self._source.limits.per_host()
         if self._per_host.heed({task: n for task, n in found.items() if task in self._tasks}):
             self._on_change()
+        return None

@@ -56,7 +56,7 @@ class Link:
         asked_at = supervisor.lapse.count
         is_only_deaf = self._registered and source.connected
         if is_only_deaf:
-            await supervisor.listener.connect(source.supervisor)
+            await source.listen()
         async with supervisor.turns.quiet:
             if not source.connected:
                 await source.connect()
@@ -82,9 +82,9 @@ class Link:
             await source.register(**supervisor_row(supervisor))
             self._registered = True
             log.info("registered as supervisor %d", source.supervisor)
-        supervisor.witness.reconnected()
+        supervisor.upkeep.reconnected()
         if listen:
-            await supervisor.listener.connect(source.supervisor)
+            await source.listen()
 
     async def _bury_predecessor(self, left: dict[str, Any]) -> None:
         """Whoever wrote the pid file is dead, or its lock would not be free: no need to wait."""
@@ -106,14 +106,14 @@ class Link:
             await supervisor.source.leave()
         except SourceLost as error:
             log.warning("could not sign off: %s", error)
-        await supervisor.lanes.stop()
-        await supervisor.retention.stop()
-        await supervisor.listener.close()
+        await supervisor.upkeep.stop()
         await supervisor.source.close()
 
     def lost(self, reason: str) -> None:
         if self._reconnecting is None and not self._left:
-            log.warning("the database is lost: %s", reason)
+            # Who makes nothing ready by itself has it from a server.
+            lost = "database" if self._supervisor.source.promotes else "server"
+            log.warning("the %s is lost: %s", lost, reason)
             self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
 
     async def reconnected(self, seconds: float) -> None:
@@ -163,8 +163,8 @@ class Link:
         return self._reconnecting is None
 
     def _is_deaf(self) -> bool:
-        listener = self._supervisor.listener
-        return listener.direct and not listener.connected
+        source = self._supervisor.source
+        return source.direct and not source.hears
 
     async def compare_if_due(self) -> None:
         """To be called at every beat."""
@@ -180,7 +180,7 @@ class Link:
         """Only while no turn is under way: it would change what is compared."""
         supervisor = self._supervisor
         recovery, turns = supervisor.recovery, supervisor.turns
-        held = await supervisor.source.own_claims(recovery.since)
+        held = await supervisor.source.own_claims(recovery.since, routine=not after_loss)
         here = [*turns.arriving, *supervisor.backlog.claims()]
         recovery.compare(held, here, supervisor.pool.members, after_loss=after_loss)
         turns.consider()

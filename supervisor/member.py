@@ -15,6 +15,7 @@ from ..subworkers.board import Running
 from ..subworkers.memory import SharedMemory
 from ..subworkers.ring import Receiver, RingDamaged, Sender, hush_bell
 from ..subworkers.trust import ATTENTION, STACKS
+from .pace import Pace
 from .wait_status import end_in_words
 
 log = logging.getLogger("wsup.member")
@@ -29,8 +30,6 @@ AHEAD_JOBS = 128
 STACKS_BYTES = 32 * 1024
 #: The share of a limit that is left to chance.
 LIFE_JITTER = 0.2
-#: Weight of the latest reports in the mean time of a job.
-_SMOOTHING = 0.2
 
 
 class State(Enum):
@@ -62,6 +61,8 @@ class Member:
         self.untrusted = False
         #: It has been inside one sync job for long: nothing more is to wait behind that.
         self.stuck = False
+        #: How many async jobs have been running for long.
+        self.lasting = 0
         #: What it was handed and has not reported on, by job, in the order of handing.
         self.held: dict[int, Row] = {}
         #: Those of them that are async: they don't wait for each other.
@@ -72,9 +73,8 @@ class Member:
         self._batches: dict[int, set[int]] = {}
         #: How many jobs, sync and async, it has beside another one of the same call.
         self._beside = self._beside_async = 0
-        #: Mean seconds of a sync job; None until one was seen.
-        self.mean: float | None = None
-        self.mean_async: float | None = None
+        #: Of its sync jobs, and of the async ones.
+        self.pace, self.pace_async = Pace(), Pace()
         self.receiver = Receiver(memory.results)
         self._sender = Sender(memory.jobs)
         self._pidfd = -1
@@ -144,7 +144,7 @@ class Member:
         """
         if self.state is not State.READY or self.stuck:
             return 0
-        mean = self.mean
+        mean = self.pace.lately
         credit = 1 if mean is None else max(1, min(AHEAD_JOBS, int(AHEAD_SECONDS / (mean + 1e-9))))
         has = len(self.held) - len(self.held_async) - self._beside
         return credit - has if has * 2 <= credit else 0
@@ -154,11 +154,9 @@ class Member:
         many as will soon be able to start; refilled at half of these."""
         if self.state is not State.READY:
             return 0
-        ahead = 0
-        if self.mean_async is not None:
-            ahead = min(
-                concurrency, int(concurrency * AHEAD_ASYNC_SECONDS / (self.mean_async + 1e-9))
-            )
+        mean = self.pace_async.mean
+        ahead = 0 if mean is None else int(concurrency * AHEAD_ASYNC_SECONDS / (mean + 1e-9))
+        ahead = min(concurrency, ahead)
         has = len(self.held_async) - self._beside_async
         return concurrency + ahead - has if has <= concurrency + ahead // 2 else 0
 
@@ -167,11 +165,14 @@ class Member:
         """How many calls of sync tasks it has been handed."""
         return len(self.held) - len(self.held_async) - self._beside
 
-    def hand(self, rows: list[Row], *, is_async: bool) -> None:
-        """Give it jobs to run. They are its own until it reports on them, or dies.
+    def ending(self) -> int:
+        """How many of its jobs may end soon; a long one holds up what is behind it."""
+        n_async = len(self.held_async)
+        n_sync = 0 if self.stuck else len(self.held) - n_async
+        return n_sync + max(0, n_async - self.lasting)
 
-        It hears of them by `ring_bell`.
-        """
+    def hand(self, rows: list[Row], *, is_async: bool) -> None:
+        """Give it jobs, its own until it reports on them or dies. It hears by `ring_bell`."""
         for row in rows:
             self.held[row[1]] = row
         if is_async:
@@ -253,16 +254,6 @@ class Member:
             else:
                 self._send(wire.encode(wire.Recall()))
             self._send(wire.encode(wire.Stop()))
-
-    def took(self, seconds: Iterable[float]) -> None:
-        """Learn from how long its sync jobs took."""
-        for value in seconds:
-            self.mean = value if self.mean is None else self.mean + _SMOOTHING * (value - self.mean)
-
-    def took_async(self, seconds: float) -> None:
-        """Learn from how long an async job took."""
-        mean = self.mean_async
-        self.mean_async = seconds if mean is None else mean + _SMOOTHING * (seconds - mean)
 
     def ring_bell(self) -> None:
         """Tell it that it has been handed jobs. Rung once everybody has got theirs: who wakes up

@@ -54,7 +54,7 @@ class Pulse:
         supervisor = self._supervisor
         next_sample = 0.0
         while True:
-            busy = supervisor.is_busy()
+            busy = supervisor.held() > 0
             if busy:
                 supervisor.watch.look(supervisor.pool.members)
             supervisor.lapse.look()
@@ -68,12 +68,12 @@ class Pulse:
         """Give signs of life to the others, and act on what they bring back."""
         supervisor = self._supervisor
         while True:
-            busy = supervisor.is_busy()
+            busy = supervisor.held() > 0
             is_whole = self._link.is_whole()
             if is_whole or supervisor.source.connected:
                 await self._beat_if_due(time.monotonic(), busy=busy, act=is_whole)
-            verdict_in = max(TICK_BUSY, supervisor.witness.next_verdict - time.monotonic())
-            await self._doze(TICK_BUSY if supervisor.is_busy() else min(TICK_IDLE, verdict_in))
+            verdict_in = max(TICK_BUSY, supervisor.upkeep.next_verdict - time.monotonic())
+            await self._doze(TICK_BUSY if supervisor.held() > 0 else min(TICK_IDLE, verdict_in))
 
     async def _doze(self, seconds: float) -> None:
         deep = seconds > TICK_BUSY
@@ -102,8 +102,9 @@ class Pulse:
         supervisor = self._supervisor
         calm = not (busy or self._claimed_elsewhere or supervisor.gather.finished)
         slow = calm and self._beaten_asleep
-        due = self._last_beat + (supervisor.settings.poll if slow else BEAT_SECONDS)
-        return min(due, supervisor.witness.next_verdict)
+        idle = min(supervisor.settings.poll, supervisor.source.longest_silence)
+        due = self._last_beat + (idle if slow else BEAT_SECONDS)
+        return min(due, supervisor.upkeep.next_verdict)
 
     def _sample(self) -> None:
         supervisor = self._supervisor
@@ -149,12 +150,8 @@ class Pulse:
             return
         if supervisor.lapse.doubtful:
             supervisor.sure_again(asked_at)
-        if not beat.claimed:
-            supervisor.witness.forget()
-        elif await supervisor.witness.look():
+        if await supervisor.upkeep.look_after(beat):
             supervisor.wake()
-        supervisor.lanes.look_after(beat.dead_rows)
-        supervisor.retention.look_after()
         await self._link.compare_if_due()
         supervisor.due.expect(beat.next_due)
         if beat.cancelling:

@@ -12,14 +12,9 @@ from typing import Any
 
 import uvloop
 
-from ..config.database import direct_dsn
-from ..config.errors import ConfigError, DatabaseError, Unreachable, UsageError
+from ..config.errors import ConfigError, DatabaseError, UsageError
 from ..config.settings import Settings
 from ..sql.answers import SourceLost
-from ..sql.backend import refuse_read_only
-from ..sql.connect import connect, redact
-from ..sql.direct import check_listen
-from ..sql.migrate import check
 from ..subworkers.kinship import adopt_orphans
 from . import log as logs
 from .control import ControlSocket, Reply
@@ -29,6 +24,7 @@ from .member import Member
 from .pidfile import PidFile
 from .pulse import Pulse
 from .signals import Signals
+from .source import Origin
 from .status import in_lines, supervisor_status
 from .supervisor import Supervisor
 from .systemd import Systemd
@@ -44,40 +40,22 @@ STACKS_SECONDS = 0.2
 COMMIT_SECONDS = 10.0
 
 
-def run(settings: Settings, dsn: str, reload: Callable[[], Settings]) -> int:
+def run(settings: Settings, origin: Origin, reload: Callable[[], Settings]) -> int:
     """Run a supervisor until it is told to stop; returns the exit code.
 
     `reload` reads the settings again. Raises UsageError for what the user must mend first.
     """
-    listen = direct_dsn(settings.listen, dsn)
     logs.configure(settings.log_level, settings.log_format)
     faulthandler.enable()  # systemd's watchdog sends SIGABRT: the log then says where we hung
     pidfile = PidFile(Path(settings.run_dir) / "wsup.pid")
     pidfile.take()
     try:
-        first_connection(dsn, listen, settings.connect_tries)
+        origin.first_look(settings.connect_tries)
         adopt_orphans()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(Run(settings, dsn, listen, reload, pidfile).run())
+            return runner.run(Run(settings, origin, reload, pidfile).run())
     finally:
         pidfile.release()
-
-
-def first_connection(dsn: str, listen: str | None, tries: int) -> None:
-    """See that the database is there, migrated and fit; a line a try. Raises DatabaseError."""
-    for attempt in range(1, tries + 1):
-        try:
-            with connect(dsn) as connection:
-                check(connection)
-                refuse_read_only(connection)
-                check_listen(connection, dsn, listen)
-            return
-        except Unreachable as error:
-            if attempt == tries:
-                raise
-            pause = min(5.0, 0.25 * 2**attempt)
-            log.warning("try %d of %d: %s; again in %.1f s", attempt, tries, error, pause)
-            time.sleep(pause)
 
 
 def _log_stacks(members: list[Member]) -> None:
@@ -92,12 +70,11 @@ class Run:
     def __init__(
         self,
         settings: Settings,
-        dsn: str,
-        listen: str | None,
+        origin: Origin,
         reload: Callable[[], Settings],
         pidfile: PidFile,
     ) -> None:
-        self._supervisor = Supervisor(settings, dsn, listen, redact(dsn))
+        self._supervisor = Supervisor(settings, origin)
         self._read_settings = reload
         self._pidfile = pidfile
         self._systemd = Systemd()
@@ -166,7 +143,7 @@ class Run:
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD)
         size, queues = supervisor.settings.subworkers, ", ".join(supervisor.turns.queues)
-        log.info("ready: %d subworkers, queues %s, %s", size, queues, supervisor.database)
+        log.info("ready: %d subworkers, queues %s, %s", size, queues, supervisor.origin.name)
         self._systemd.ready(f"{size} subworkers, queues {queues}")
 
     # verbs --------------------------------------------------------------------------------------
@@ -195,9 +172,17 @@ class Run:
         supervisor = self._supervisor
         supervisor.set_paused(True)
         async with supervisor.turns.quiet:
+            await self._want_nothing()
             if supervisor.paused:
                 log.info("paused: no more jobs are pulled")
         return {"ok": True, "state": supervisor.state}
+
+    async def _want_nothing(self) -> None:
+        """What was on its way has come."""
+        try:
+            await self._supervisor.source.want_nothing()
+        except SourceLost as error:
+            log.debug("%s: what was on its way is found when the claims are compared", error)
 
     async def _resume(self) -> Reply:
         self._supervisor.set_paused(False)
@@ -241,7 +226,9 @@ class Run:
         supervisor.begin_stop()
         if not self._now_asked.is_set():
             supervisor.pool.leave()
+        nothing_comes = self._spawn(self._want_nothing())
         await self._until_empty(0 if self._now_asked.is_set() else supervisor.settings.grace)
+        await nothing_comes
         supervisor.turns.stop()
         if self._turning is not None:
             await asyncio.wait((self._turning,))

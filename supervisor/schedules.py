@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import cast
 
-from ..sql.answers import SourceLost
-from ..sql.listener import Listener
-from ..sql.schedules import Definition, Move, Scheduled, ScheduleTable
+from ..sql.schedules import Definition, Move, Scheduled
 from ..subworkers.declared import QueueOrder, ScheduleInfo
+from .source import Source
+from .stirred import Stirred
 from .ticks import CatchUp, Unticking, fall_due, rhythm
 
 log = logging.getLogger("wsup.schedules")
@@ -22,31 +22,19 @@ log = logging.getLogger("wsup.schedules")
 #: Seconds between two looks at schedules whose next tick is far: the server's clock may be set, the
 #: machine may have been asleep.
 LOOK_SECONDS = 60.0
-#: Seconds until another try, when the database refuses.
-RETRY_SECONDS = 5.0
 #: Seconds; a timer may ring that much too early.
 SHORTEST_PAUSE = 0.001
 
 
-class Schedules:
-    def __init__(
-        self,
-        table: ScheduleTable,
-        listener: Listener,
-        poll: float,
-        on_lost: Callable[[str], None],
-    ) -> None:
-        self._table = table
-        self._listener = listener
+class Schedules(Stirred):
+    def __init__(self, source: Source, *, poll: float, on_lost: Callable[[str], None]) -> None:
+        super().__init__("schedules", source, on_lost)
         self._poll = poll
-        self._on_lost = on_lost
         self._app = ""
         self._definitions: list[Definition] = []
         self._queues: list[tuple[str, bool, float]] = []
         #: The database has not been told of them yet.
         self._must_define = False
-        self._stopped = False
-        self._stir = asyncio.Event()
         #: Those that this host can't make sense of, with their revisions, as it has said.
         self._told: set[tuple[str, int]] = set()
 
@@ -66,42 +54,16 @@ class Schedules:
         self._must_define = True
         self.stir()
 
-    def stir(self) -> None:
-        """Something may be different now: look. Idempotent."""
-        self._stir.set()
-
-    def stop(self) -> None:
-        """Tick no more; `run` returns. Idempotent."""
-        self._stopped = True
-        self._stir.set()
-
-    async def run(self) -> None:
-        while not self._stopped:
-            self._stir.clear()
-            try:
-                pause = await self._look()
-            except SourceLost as error:
-                pause = self._refused(str(error))
-            try:
-                async with asyncio.timeout(pause):
-                    await self._stir.wait()
-            except TimeoutError:
-                pass
-
     async def _look(self) -> float | None:
-        """Do what is to be done now; returns in how many seconds there will be more (None: never,
-        by itself)."""
-        if not self._table.connected:
-            return None  # whoever reconnects says so
         if self._must_define:
             await self._define()
         loop = asyncio.get_running_loop()
         while not self._stopped:
-            found = await self._table.read(self._app)
+            found = await self._source.schedules.read(self._app)
             # A timer that rings a little late costs no statement more, one that rings early does.
             read_at = loop.time()
             moves = [move for seen in found if (move := self._move(seen))]
-            moved = await self._table.tick(self._app, moves) if moves else set()
+            moved = await self._source.schedules.tick(self._app, moves) if moves else set()
             for move in moves:
                 if move.skipped and move.seen.name in moved:
                     _tell_skipped(move)
@@ -112,9 +74,9 @@ class Schedules:
 
     async def _define(self) -> None:
         app, definitions = self._app, self._definitions
-        for name, change in await self._table.define(app, definitions):
+        for name, change in await self._source.schedules.define(app, definitions):
             log.info("schedule %s of %s is %s", name, app, change)
-        for name, change in await self._table.define_queues(app, self._queues):
+        for name, change in await self._source.schedules.define_queues(app, self._queues):
             log.info("the order of queue %s was %s", name, change)
         # A reload meanwhile brings others.
         self._must_define = self._definitions is not definitions
@@ -150,21 +112,11 @@ class Schedules:
             return None
         nexts: list[datetime] = [move.next_tick for move in moves]
         nexts += [s.next_tick for s in found if s.next_tick and s.next_tick > s.read_at]
-        look = LOOK_SECONDS if self._listener.connected else self._poll
+        look = LOOK_SECONDS if self._source.hears else self._poll
         if not nexts:
             return look
         left = (min(nexts) - found[0].read_at).total_seconds() - passed
         return min(look, max(SHORTEST_PAUSE, left))
-
-    def _refused(self, reason: str) -> float | None:
-        """The database didn't do it."""
-        if self._stopped:
-            return None
-        if self._table.connected:
-            log.warning("schedules: %s; again in %g s", reason, RETRY_SECONDS)
-            return RETRY_SECONDS
-        self._on_lost(reason)
-        return None
 
 
 def _tell_skipped(move: Move) -> None:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from ..sql.answers import SourceLost
-from ..sql.source import PostgresSource
+from .source import Source
 
 log = logging.getLogger("wsup.sleep")
 
@@ -27,23 +27,19 @@ DEAF_SECONDS = 0.5
 class Sleep:
     def __init__(
         self,
-        source: PostgresSource,
+        source: Source,
         *,
         poll: float,
-        hears: Callable[[], bool],
+        wanted: Callable[[], int],
         on_wake: Callable[[], None],
         on_due: Callable[[float | None], None],
-        is_said: Callable[[], bool],
-        on_said: Callable[[], None],
     ) -> None:
         self._source = source
         self._poll = poll
-        self._hears = hears
+        #: How many jobs could be taken now.
+        self._most = wanted
         self._on_wake = on_wake
         self._on_due = on_due
-        #: Does the database know already that this supervisor sleeps?
-        self._is_said = is_said
-        self._on_said = on_said
         self.queues: Sequence[str] = ()
         #: The word has to be given (again): the queues are others, or the connection was lost.
         self.must_say = True
@@ -58,10 +54,16 @@ class Sleep:
         """There was nothing more to pull."""
         self._round += 2 if self._round % 2 else 1
         self._stir.set()
-        if self._sure and self._is_said() and not self.must_say and self._hears():
+        if self.safe:
             return  # still in its word's keeping: it was called once, and has come and pulled
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
+
+    @property
+    def safe(self) -> bool:
+        """Whoever has something for these queues will call: there is no need to look."""
+        source = self._source
+        return self._sure and source.said_asleep and not self.must_say and source.hears
 
     @property
     def wanted(self) -> bool:
@@ -108,9 +110,8 @@ class Sleep:
     async def _fall(self, fell: int) -> None:
         self._sure = False
         # To call who can't hear would cost every writer a lock on the whole database.
-        if self._hears() and (self.must_say or not self._is_said()):
-            self._on_said()  # also if the reply is lost: then the word may be there all the same
-            await self._source.sleep(self.queues, self._poll)
+        if self._source.hears and (self.must_say or not self._source.said_asleep):
+            await self._source.sleep(self.queues, self._poll, self._most())
             self.must_say = False
         loop = asyncio.get_running_loop()
         began, pause = loop.time(), LOOK_FIRST
@@ -124,7 +125,7 @@ class Sleep:
                 return
             self._on_due(look.next_due)
             suspects = set(look.writers) if suspects is None else suspects & set(look.writers)
-            if not self._hears():
+            if not self._source.hears:
                 await self._wait(DEAF_SECONDS)
             elif suspects:
                 await self._wait(pause)

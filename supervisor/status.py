@@ -31,7 +31,7 @@ def supervisor_status(supervisor: "Supervisor") -> dict[str, Any]:
         "done": meter.done,
         "failed": supervisor.gather.failed,
         "connected": supervisor.source.connected,
-        "database": supervisor.database,
+        "database": supervisor.origin.name,
         "subworkers": members_status(pool.members),
     }
 
@@ -72,7 +72,8 @@ def supervisor_row(supervisor: "Supervisor") -> dict[str, object]:
         "queues": list(supervisor.turns.queues),
         "subworkers": supervisor.settings.subworkers,
         "lease": supervisor.settings.lease,
-        "direct": supervisor.listener.direct,
+        "direct": supervisor.source.direct,
+        "cpus": len(os.sched_getaffinity(0)),
     }
 
 

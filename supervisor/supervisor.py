@@ -3,37 +3,33 @@
 Each step takes what it needs and knows none of the others; who calls whom is said here alone.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import chain
 
 from ..config.settings import Settings
 from ..sql.answers import Row
-from ..sql.listener import Listener
-from ..sql.source import PostgresSource
 from ..subworkers.wire import Load, Untrusted
-from .backlog import Backlog
+from .backlog import Backlog, Line
 from .cancelling import Cancelling
 from .clock import ServerClock
 from .due import Due
 from .gather import Gather
 from .hearing import hear
-from .lanes import Lanes
 from .lapse import Lapse
 from .limits import Limits, PerHost
-from .liveness import Witness
 from .member import Member
 from .memory import MemoryMeter
 from .occupancy import Meter
 from .pool import Pool
-from .pull import Demand
+from .pull import HOPE_SECONDS, Demand
 from .recovery import Recovery
 from .recycling import Limits as RecyclingLimits
 from .recycling import Recycling
-from .retention import Retention
 from .schedules import Schedules
 from .sleep import Sleep
+from .source import Origin
 from .turn import Turns
 from .watch import Watch
 
@@ -43,15 +39,12 @@ log = logging.getLogger("wsup")
 class Supervisor:
     """The steps and the state that they share; `run.py` starts and stops them."""
 
-    def __init__(self, settings: Settings, dsn: str, listen: str | None, database: str) -> None:
+    def __init__(self, settings: Settings, origin: Origin) -> None:
         self.settings = settings
-        #: The DSN without its password, for people.
-        self.database = database
+        self.origin = origin
         self.paused = False
         self.stopping = False
-        limit = min(settings.statement_timeout, settings.lease / 2)
-        self.listener = Listener(listen, partial(hear, self), self._lost, statement_seconds=limit)
-        self.source = PostgresSource(dsn, listener=self.listener, statement_seconds=limit)
+        self.source, self.upkeep = origin.open(lambda: self.settings, self)
         self.per_host = self.source.per_host = PerHost(self._rows_here)
         self.pool = Pool(on_report=self._report, on_death=self._died, on_change=self._finished)
         self.clock = ServerClock(lambda: self.pool.members)
@@ -72,47 +65,40 @@ class Supervisor:
             self.gather,
             batch=settings.batch,
             batch_bytes=settings.batch_bytes,
-            wanted=lambda: self.demand.wanted(self.pool.current),
+            wanted=self.wanted,
             starving=lambda: self.demand.starving(self.pool.current),
-            busy=self.is_busy,
+            held=self.held,
+            ending=self.ending,
             in_doubt=self.lapse.look,
-            on_rows=self._pulled,
+            on_rows=self.bring,
             on_settled=self._settled,
             on_dry=self._dry,
             asleep=lambda: self.sleep.wanted,
             on_passed=self.wake,
             on_due=self.due.expect,
-            on_lost=self._lost,
+            on_lost=self.lose,
         )
         self.sleep = Sleep(
             self.source,
             poll=settings.poll,
-            hears=lambda: self.listener.connected,
+            wanted=self.wanted,
             on_wake=self.turns.go,
             on_due=self.due.expect,
-            is_said=lambda: self.turns.said_asleep,
-            on_said=self._said_asleep,
         )
         quiet, members = self.turns.quiet, lambda: self.pool.members
         self.cancelling = Cancelling(self.source, self.gather, quiet, members, self._sift_backlog)
         self.watch = Watch(
-            self.backlog,
+            self.backlog.lines,
             read=self.gather.read,
             look=self.gather.look,
-            give_back=self._give_back_backlog,
+            on_surplus=self._surplus,
             stubborn=self.cancelling.stubborn,
         )
         self.recovery = Recovery(self.gather)
-        self.witness = Witness(self.source, settings.max_lost)
-        self.schedules = Schedules(self.source.schedules, self.listener, settings.poll, self._lost)
+        self.schedules = Schedules(self.source, poll=settings.poll, on_lost=self.lose)
         self.limits = Limits(
-            self.source.limits,
-            self.per_host,
-            on_change=self._streams_changed,
-            on_lost=self._lost,
+            self.source, self.per_host, on_change=self._streams_changed, on_lost=self.lose
         )
-        self.lanes = Lanes(PostgresSource(dsn, statement_seconds=settings.statement_timeout))
-        self.retention = Retention(dsn, lambda: self.settings, lambda: self.source.supervisor)
         self.meter = Meter()
         self.memory = MemoryMeter()
         #: Called with a reason when the database was lost; set by who can reconnect.
@@ -123,7 +109,7 @@ class Supervisor:
 
     # the road -----------------------------------------------------------------------------------
 
-    def _pulled(self, rows: list[Row]) -> None:
+    def bring(self, rows: list[Row]) -> None:
         """pull → dispatch"""
         self.recovery.pulled(rows)
         rows = self.cancelling.sift(rows)
@@ -133,7 +119,7 @@ class Supervisor:
         self.demand.pulled(len(self.backlog) - before - is_async, is_async)
         self._put_off(unknown)
         if self.stopping:
-            self._give_back_backlog()
+            self._give_back(self.backlog.take_all())
         else:
             self._hand_out()
         self.on_busy()
@@ -184,12 +170,16 @@ class Supervisor:
         for row in unknown:
             self.gather.unknown(row[0], row[1], row[2], row[3])
 
-    def _give_back_backlog(self) -> None:
-        rows = self.backlog.take_all()
+    def _give_back(self, rows: list[Row]) -> None:
         if rows:
             log.info("%d jobs that can't start here soon are given back", len(rows))
             self.gather.give_back(rows)
             self.turns.consider()
+
+    def _surplus(self, line: Line, calls: int) -> None:
+        self._give_back(self.backlog.take_last(line, calls))
+        self.demand.gave_back()
+        asyncio.get_running_loop().call_later(HOPE_SECONDS, self.turns.consider)
 
     def _is_async(self, row: Row) -> bool:
         task = self.backlog.tasks.get(row[3])
@@ -209,7 +199,12 @@ class Supervisor:
     def _untrusted(self, member: Member, report: Untrusted) -> None:
         self.pool.replace(member, f"after job {report.job}, {report.reason}")
 
-    def _lost(self, reason: str) -> None:
+    def wanted(self) -> int:
+        """How many jobs could be taken now."""
+        return self.demand.wanted(self.pool.current)
+
+    def lose(self, reason: str) -> None:
+        """The source was lost."""
         self.on_lost(reason)
 
     async def load(self, settings: Settings) -> None:
@@ -243,15 +238,19 @@ class Supervisor:
         self.schedules.stop()
         self.limits.stop()
         self.recycling.stop()
-        self._give_back_backlog()
+        self._give_back(self.backlog.take_all())
 
-    def is_busy(self) -> bool:
-        """Does any job wait or run here?"""
-        return bool(len(self.backlog)) or any(member.held for member in self.pool.members)
+    def held(self) -> int:
+        """How many jobs wait or run here."""
+        return len(self.backlog) + sum(len(member.held) for member in self.pool.members)
+
+    def ending(self) -> int:
+        """How many of them may end soon."""
+        return len(self.backlog) + sum(member.ending() for member in self.pool.members)
 
     def is_asleep(self) -> bool:
         """Does the database know that this one wants to be called?"""
-        return self.turns.said_asleep and not self.turns.pulling
+        return self.source.said_asleep and not self.turns.pulling
 
     # awake and asleep ---------------------------------------------------------------------------
 
@@ -260,8 +259,9 @@ class Supervisor:
         if not (self.paused or self.stopping):
             self.sleep.wake()
 
-    def _said_asleep(self) -> None:
-        self.turns.said_asleep = True
+    def hear(self, payload: str) -> None:
+        """The source has called."""
+        hear(self, payload)
 
     def _dry(self) -> None:
         """The last pull brought less than was asked for, and nobody has called since it began."""

@@ -4,13 +4,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from ..sql.answers import Pull, Row, SourceLost, Turn
-from ..sql.notes import Note
 from ..sql.settlement import Entry
 from ..sql.settlement import size as entry_size
 from .gather import Gather
+from .source import Source
 
 log = logging.getLogger("wsup.turn")
 
@@ -26,21 +25,6 @@ FEW_JOBS = 4
 PROMOTE_JOBS = 1000
 
 
-class Source(Protocol):
-    """Where jobs come from, and results go to."""
-
-    @property
-    def connected(self) -> bool: ...
-    async def turn(
-        self,
-        entries: Sequence[Entry],
-        pull: Pull | None,
-        *,
-        promote: int = 0,
-        notes: Sequence[Note] = (),
-    ) -> Turn: ...
-
-
 class Turns:
     """Decides when a turn is due, and takes it. `consider` is to be called at every change."""
 
@@ -53,7 +37,8 @@ class Turns:
         batch_bytes: int,
         wanted: Callable[[], int],
         starving: Callable[[], bool],
-        busy: Callable[[], bool],
+        held: Callable[[], int],
+        ending: Callable[[], int],
         in_doubt: Callable[[], bool],
         on_rows: Callable[[list[Row]], None],
         on_settled: Callable[[int, float], None],
@@ -69,7 +54,8 @@ class Turns:
         self.batch_bytes = batch_bytes
         self._wanted = wanted
         self._starving = starving
-        self._busy = busy
+        self._held = held
+        self._ending = ending
         self._in_doubt = in_doubt
         self._on_rows = on_rows
         self._on_settled = on_settled
@@ -81,8 +67,6 @@ class Turns:
         self.queues: Sequence[str] = ()
         #: May jobs be pulled? Not while asleep, paused or stopping.
         self.pulling = False
-        #: The database believes that this supervisor sleeps.
-        self.said_asleep = False
         #: There may be jobs that came after the last pull had begun.
         self._called = False
         #: How many jobs the last pull since `go` has brought.
@@ -147,7 +131,13 @@ class Turns:
             return False  # they are handed out first: no subworker is without work for long
         if self.pulling and (self.promote_now or self._starving()):
             return True
-        return bool(gather.finished) and not self._busy() and not self._deferred
+        if not gather.finished or self._deferred:
+            return False
+        held = self._held()
+        # Where each end lets another job in, two halves of them take turns: one runs while the
+        # database works on the other. What goes on for long is not waited for.
+        half = max(held // 2, self.batch // 8)
+        return not held or (self._passing and (len(gather.finished) >= half or not self._ending()))
 
     def _wants_more(self) -> bool:
         return self.pulling and self._wanted() > len(self.arriving)
@@ -182,13 +172,16 @@ class Turns:
         rides = bool(entries) and self._passing and self._asleep()
         may_pull = (self.pulling or rides) and not self._in_doubt()
         wanted = max(0, self._wanted() - len(self.arriving)) if may_pull else 0
-        promote = self.pulling and (
-            self.promote_now or time.monotonic() - self._last_promote >= PROMOTE_SECONDS
+        promote = (
+            self.pulling
+            and self._source.promotes
+            and (self.promote_now or time.monotonic() - self._last_promote >= PROMOTE_SECONDS)
         )
         if not (entries or notes or wanted or promote) or not self._source.connected:
             self._gather.keep(entries, notes)
             return self._source.connected
-        wake = wanted > 0 and self.pulling and self.said_asleep and self._brought > FEW_JOBS
+        is_called = self.pulling and self._source.said_asleep
+        wake = wanted > 0 and is_called and self._brought > FEW_JOBS
         if wanted:
             self._called = False
         if promote:
@@ -213,7 +206,7 @@ class Turns:
             self._last_end = time.monotonic()
         seconds = self._last_end - began
         self.commits += bool(entries)
-        self._took(turn, entries, seconds, wanted=wanted, woke=wake, promoted=promote)
+        self._took(turn, entries, seconds, wanted=wanted, promoted=promote)
         return True
 
     def _arrive(self) -> None:
@@ -251,7 +244,6 @@ class Turns:
         seconds: float,
         *,
         wanted: int,
-        woke: bool,
         promoted: bool,
     ) -> None:
         if turn.rows and (self._gather.finished or self.arriving):
@@ -264,8 +256,6 @@ class Turns:
             self._on_rows(turn.rows)
         if wanted:
             self._brought = len(turn.rows)
-        if woke:
-            self.said_asleep = False
         if promoted:
             self._last_promote = self._last_end
             self._on_due(turn.next_due)

@@ -4,39 +4,36 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from ..subworkers.board import Running
-from .backlog import Backlog
+from ..subworkers.board import SYNC_PLACE, Running
+from .backlog import Line
 from .member import Member
+from .surplus import Surplus
 
 log = logging.getLogger("wsup.watch")
 
 #: Seconds that a job may run before those that were given to its subworker with it are recalled.
 STUCK_SECONDS = 0.05
-#: Seconds without any job being handed out after which the backlog is given back to other hosts.
-STILL_SECONDS = 1.0
 
 
 class Watch:
     def __init__(
         self,
-        backlog: Backlog,
+        lines: Sequence[Line],
         *,
         read: Callable[[Member], None],
         look: Callable[[Member, Sequence[Running]], None],
-        give_back: Callable[[], None],
+        on_surplus: Callable[[Line, int], None],
         stubborn: Callable[[Member, Sequence[Running], float], set[int]],
     ) -> None:
         #: Seconds after its time-out, or after it was cancelled, at which an attempt is ended by
         #: SIGKILL, when the exception that the task got has not ended it: it may be in C code, or
         #: have caught it. As set.
         self.kill_grace = 0.0
-        self._backlog = backlog
+        self._surplus = [(line, Surplus(line)) for line in lines]
         self._read = read
         self._look = look
-        self._give_back = give_back
+        self._on_surplus = on_surplus
         self._stubborn = stubborn
-        self._handed = 0
-        self._moved_at = time.monotonic()
 
     def look(self, members: Sequence[Member]) -> None:
         """To be called some twenty times a second while jobs run."""
@@ -49,7 +46,14 @@ class Watch:
                 self._look(member, running)
                 self._end_overdue(member, running, now)
                 self._recall_stuck(member, now)
-        self._release_surplus(now)
+                member.lasting = sum(
+                    1
+                    for each in running
+                    if each.place != SYNC_PLACE and now - each.started > STUCK_SECONDS
+                )
+        for line, surplus in self._surplus:
+            if calls := surplus.count(now):
+                self._on_surplus(line, calls)
 
     def _end_overdue(self, member: Member, running: Sequence[Running], now: float) -> None:
         if member.overdue:
@@ -76,13 +80,6 @@ class Watch:
         if member.stuck or not held or since is None or now - since <= STUCK_SECONDS:
             return
         member.stuck = True  # until it reports the end of a job
-        member.took([now - since])
+        member.pace.took([now - since])
         if held > 1:
             member.recall()
-
-    def _release_surplus(self, now: float) -> None:
-        if not self._backlog.calls or self._backlog.handed != self._handed:
-            self._handed, self._moved_at = self._backlog.handed, now
-        elif now - self._moved_at > STILL_SECONDS:
-            self._give_back()
-            self._moved_at = now

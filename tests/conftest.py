@@ -2,24 +2,34 @@
 
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
 import psycopg
 import pytest
+import road
 import shell
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
-from running import Supervisor
+from running import OVER_HTTP, Supervisor
 from servers import OwnServer
+from serving import Server
 
 from wsup import App
 from wsup.config.database import LIBPQ_VARIABLES
 from wsup.config.embedded import EmbeddedServer
 from wsup.sql.migrate import migrate
+
+# A thousand processes are started from these files: where no bytecode may be kept, each of them
+# compiles all modules for itself, and each run rewrites the assertions of all tests again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+# What they print waits in buffers, as it does where nobody has forbidden that.
+os.environ.pop("PYTHONUNBUFFERED", None)
 
 #: A server of your own to test against; its databases named wsup_test_* are dropped.
 EXTERNAL = "WSUP_TEST_SERVER"
@@ -34,6 +44,13 @@ ROOM = 4 << 30
 TABLESPACE = "wsup_test_memory"
 #: The app that supervisors run if nothing else is said.
 TASKS = Path(__file__).with_name("tasks.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        mark = item.get_closest_marker("direct")
+        if OVER_HTTP and mark is not None:
+            item.add_marker(pytest.mark.skip(reason=mark.args[0]))
 
 
 @pytest.fixture(scope="session")
@@ -143,6 +160,19 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(params=["postgres", "http"])
+def each_source(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The test goes once with a source that is PostgreSQL itself, and once with a server's."""
+    if request.param == "postgres":
+        yield request.param
+        return
+    from served import http_source
+
+    road.opening.append(http_source)
+    yield request.param
+    road.opening.pop()
+
+
 @pytest.fixture
 def run_dir(tmp_path: Path) -> Path:
     """A directory short enough for a Unix socket's path."""
@@ -171,6 +201,7 @@ def make_supervisor(
     """Makes supervisors that run an app, each in a folder of its own that has copies of tasks.py
     and of the modules beside the test."""
     made: list[Supervisor] = []
+    servers: dict[str, Server] = {}
     beside = [
         p for p in request.path.parent.glob("*.py") if not p.name.startswith(("test_", "conf"))
     ]
@@ -180,14 +211,26 @@ def make_supervisor(
         folder.mkdir()
         for file in {TASKS, *beside}:
             shutil.copy(file, folder)
+        if OVER_HTTP:
+            if database not in servers:
+                servers[database] = Server(database, tmp_path, *_listening(flags))
+                servers[database].start()
+            # One that is killed is known to be dead after its lease only.
+            flags = ("--source", servers[database].url, "--lease", "5", *flags)
         supervisor = Supervisor(database, folder, app, *flags)
         made.append(supervisor)
         return supervisor
 
     yield make
-    for supervisor in made:
-        supervisor.kill()
-        print(supervisor.log)  # shown if the test has failed
+    for process in (*made, *servers.values()):
+        process.kill()
+        print(process.log)  # shown if the test has failed
+
+
+def _listening(flags: Sequence[str]) -> Sequence[str]:
+    """What a supervisor's flags say of the direct connection: it is the server's then."""
+    where = flags.index("--listen") if "--listen" in flags else len(flags)
+    return flags[where : where + 2]
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """The statements of the road, called by hand: a supervisor's SQL without the supervisor."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import psycopg
@@ -9,6 +10,7 @@ import psycopg
 from wsup.sql.answers import Row
 from wsup.sql.settlement import SUCCEEDED, Back, Entry, Failure, Over
 from wsup.sql.source import PostgresSource
+from wsup.supervisor.source import Source
 
 T = TypeVar("T")
 Connection = psycopg.Connection[Any]
@@ -44,17 +46,28 @@ def put_off(row: Row, delay: float | None = None) -> Entry:
     return Back(row[0], row[1], row[2], delay)
 
 
-def with_source(database: str, work: Callable[[PostgresSource], Awaitable[T]]) -> T:
+@asynccontextmanager
+async def postgres_source(database: str) -> AsyncIterator[Any]:
+    """A connected source of supervisor 1."""
+    source = PostgresSource(database)
+    await source.connect()
+    source.supervisor = 1
+    try:
+        yield source
+    finally:
+        await source.close()
+
+
+#: What `with_source` opens; the fixture `each_source` has it open a server's, too.
+opening = [postgres_source]
+
+
+def with_source(database: str, work: Callable[[Any], Awaitable[T]]) -> T:
     """Do something with a connected source of supervisor 1."""
 
     async def run() -> T:
-        source = PostgresSource(database)
-        await source.connect()
-        source.supervisor = 1
-        try:
+        async with opening[-1](database) as source:
             return await work(source)
-        finally:
-            await source.close()
 
     return asyncio.run(run())
 
@@ -62,7 +75,7 @@ def with_source(database: str, work: Callable[[PostgresSource], Awaitable[T]]) -
 def settle(database: str, *entries: Entry) -> int:
     """Commit entries as supervisor 1; returns how many were refused."""
 
-    async def work(source: PostgresSource) -> int:
+    async def work(source: Source) -> int:
         return (await source.turn(entries, None)).refused
 
     return with_source(database, work)

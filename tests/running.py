@@ -17,6 +17,8 @@ import psycopg
 
 #: Seconds after which something that should have happened has not.
 PATIENCE = 20.0
+#: Supervisors are served; they know their database, too, for what tasks enqueue.
+OVER_HTTP = os.environ.get("WSUP_TEST_OVER") == "http"
 
 
 class Supervisor:
@@ -147,6 +149,11 @@ def state(connection: "psycopg.Connection[Any]", job: int) -> str | None:
 def sleepers(connection: "psycopg.Connection[Any]") -> int:
     """How many supervisors want to be called: they have looked, and found nothing to pull."""
     return connection.execute("SELECT FROM wsup.sleeper").rowcount
+
+
+def all_asleep(connection: "psycopg.Connection[Any]", supervisors: int) -> bool:
+    """Do all of them want to be called? A server sleeps for those whom it serves."""
+    return sleepers(connection) == (1 if OVER_HTTP else supervisors)
 
 
 def finished(

@@ -143,6 +143,11 @@ def damage(sent: str) -> None:
     time.sleep(60)
 
 
+@app.task(name="nap")
+def nap(seconds: float) -> None:
+    time.sleep(seconds)
+
+
 @app.task(name="slow", timeout=0.1)
 def slow() -> None:
     time.sleep(30)

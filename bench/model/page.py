@@ -26,11 +26,12 @@ def text(studies: list[Study]) -> str:
     return "\n\n".join([*parts, *sentences(studies)])
 
 
-def page(studies: list[Study], plots: dict[int, str], command: str, source: str) -> str:
+def page(studies: list[Study], plots: dict[int, str], command: str, sources: list[str]) -> str:
     """In Markdown."""
+    links = " and ".join(f"[{source}]({source})" for source in sources)
     parts = [
         "# How throughput grows with subworkers",
-        f"Written by `{command}` from [{source}]({source}); don't edit.",
+        f"Written by `{command}` from {links}; don't edit.",
         "\n".join(f"- {sentence}" for sentence in sentences(studies)),
         *(f"![jobs of {pause} ms]({name})" for pause, name in plots.items()),
         as_markdown(measured(studies)),
@@ -44,18 +45,20 @@ def page(studies: list[Study], plots: dict[int, str], command: str, source: str)
 def measured(studies: list[Study]) -> Table:
     rows: list[tuple[str, ...]] = []
     for study in studies:
-        ours, theirs = _medians(study.batch), _medians(study.single)
-        for places in sorted(set(ours) & set(theirs)):
-            a, b = ours[places], theirs[places]
-            numbers = (f"{places:.0f}", f"{a:,.0f}", f"{b:,.0f}", f"{a / b:.2f}")
-            rows.append((f"{study.pause} ms", *numbers))
-    return Table("Measured, jobs/s", ("jobs of", "subworkers", "wsup", "one by one", "ratio"), rows)
+        three = [_medians(each) for each in (study.batch, study.single, study.served)]
+        for places in sorted(set().union(*three)):
+            ours, theirs, served = (each.get(places) for each in three)
+            ratio = f"{ours / theirs:.2f}" if ours and theirs else ""
+            numbers = ["" if each is None else f"{each:,.0f}" for each in (ours, theirs, served)]
+            rows.append((f"{study.pause} ms", f"{places:.0f}", *numbers[:2], ratio, numbers[2]))
+    head = ("jobs of", "subworkers", "wsup", "one by one", "ratio", "wsup, over HTTP")
+    return Table("Measured, jobs/s", head, rows)
 
 
 def fitted(studies: list[Study]) -> Table:
     rows: list[tuple[str, ...]] = []
     for study in studies:
-        for curve in (study.batch, study.single):
+        for curve in study.curves:
             fit = curve.fit
             three = [_interval(each) for each in (fit.rate, fit.contention, fit.coherence)]
             worst = max(map(abs, fit.residuals))
@@ -71,9 +74,10 @@ def sentences(studies: list[Study]) -> list[str]:
     """What it comes to."""
     said = []
     for study in studies:
-        most = max(study.batch.places)
-        said.append(f"Jobs of {study.pause} ms: {_said(study.crossing, most)}.")
-        for curve in (study.batch, study.single):
+        for curve, crossing in study.crossings:
+            over = ", over HTTP" if curve is study.served else ""
+            said.append(f"Jobs of {study.pause} ms{over}: {_said(crossing, max(curve.places))}.")
+        for curve in study.curves:
             said += [f"{study.pause} ms, {curve.system}: {doubt}." for doubt in curve.fit.doubts]
     theirs = crossing_of(windmill.batched, windmill.one_by_one)
     most = max(places for places, _, _ in windmill.MEASURED)
@@ -107,8 +111,10 @@ def _where(places: int | None, most: float) -> str:
     return f"the batch wins by {margin} from {places} subworkers on{beyond}"
 
 
-def _medians(curve: Curve) -> dict[float, float]:
+def _medians(curve: Curve | None) -> dict[float, float]:
     several: dict[float, list[float]] = {}
+    if curve is None:
+        return {}
     for places, rate in zip(curve.places, curve.rates, strict=True):
         several.setdefault(places, []).append(rate)
     return {places: median(rates) for places, rates in several.items()}

@@ -6,15 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..peers.agents import DIRECT, SERVED
 from ..peers.plots import OURS, pyplot
 from .law import law
+from .study import SINGLE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from .study import Curve, Study
 
-ONE_BY_ONE = "#a0522d"
+#: Of each system: the colour, and what it is called here.
+LOOKS = {
+    DIRECT: (OURS, "wsup, in batches"),
+    SINGLE: ("#a0522d", "one by one"),
+    SERVED: ("#6b4fa0", "wsup, over HTTP"),
+}
 #: How far it is extrapolated: times the most places that were measured.
 BEYOND = 2.5
 
@@ -28,10 +35,11 @@ def draw(study: Study, folder: Path) -> str:
     """Raises BenchError without matplotlib."""
     plot = pyplot()
     figure, axes = plot.subplots(figsize=(7.0, 3.6))
-    _curve(axes, study.batch, OURS, "wsup, in batches")
-    _curve(axes, study.single, ONE_BY_ONE, "one by one")
-    if study.crossing.places is not None:
-        axes.axvline(study.crossing.places, color="#999999", linewidth=0.8, linestyle=":")
+    for curve in study.curves:
+        _curve(axes, curve, *LOOKS[curve.system])
+    for _, found in study.crossings[:1]:
+        if found.places is not None:
+            axes.axvline(found.places, color="#999999", linewidth=0.8, linestyle=":")
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("subworkers")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from .. import machine
 from ..errors import BenchError
 from ..server import Server
-from . import plan, plots, report, results, runner, scale, system
+from . import agents, plan, plots, report, results, runner, scale, system
 from .calibrate import turns_per_millisecond
 from .install import CACHE
 from .redis import Redis
@@ -77,7 +77,7 @@ def measure(chosen: Plan, systems: list[System], file: Path = LATEST) -> Path:
     installed, missing = runner.install_all(systems)
     if not installed:
         raise BenchError(f"nothing could be installed: {' | '.join(missing.values())}")
-    scaled = any(name in scale.PAUSES for name in chosen.workloads)
+    scaled = any(name in (*scale.PAUSES, agents.NAME) for name in chosen.workloads)
     settings = {"max_connections": MANY} if scaled else {}
     with ExitStack() as stack:
         server = stack.enter_context(Server(settings))

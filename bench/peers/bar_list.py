@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from .bar import Bar, Said
 from .book import (
     Book,
     Found,
@@ -13,6 +14,7 @@ from .book import (
     is_peer,
     is_python_peer,
 )
+from .http_bars import HTTP_BARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,34 +23,6 @@ if TYPE_CHECKING:
 GRAPHILE, PGQUEUER, BARE, FLOOR = "graphile-worker", "pgqueuer", "bare", "floor"
 #: Milliseconds of the jobs of the scale-out workloads.
 PAUSES = (0, 5, 50, 500)
-
-
-class Said(NamedTuple):
-    """A bar's figure, and what else is worth a word."""
-
-    value: float
-    beside: str = ""
-
-
-class Bar(NamedTuple):
-    """A figure, and the least or the most that it should be."""
-
-    #: By which why.toml knows it.
-    name: str
-    what: str
-    #: ">=" or "<=".
-    sign: str
-    bound: float
-    measured: Callable[[Book], Said]
-    #: How its numbers are written.
-    form: str = ".2f"
-
-    @property
-    def bound_text(self) -> str:
-        return f"{self.sign} {self.bound:{self.form}}"
-
-    def is_met(self, value: float) -> bool:
-        return value >= self.bound if self.sign == ">=" else value <= self.bound
 
 
 def _figure(workload: str, figure: str, by: float = 1.0) -> Callable[[Book], Said]:
@@ -102,10 +76,6 @@ def _scaled(name: str, judge: Callable[[list[float]], float], worst: Callable[..
         return Said(value, ", ".join(f"{ms} ms: {each:.2f}" for ms, each in found.items()))
 
     return measured
-
-
-def _never(book: Book) -> Said:
-    raise NotMeasured("there is no such workload yet")
 
 
 def _fastest(workload: str, choice: Callable[..., bool], who: str) -> Callable[[Book], Found]:
@@ -173,8 +143,10 @@ BARS = (
         _figure("long-keyed", "kept")),
     Bar("long-keyed-writer", "pinned by an idle writer, jobs with serial keys: last / first", ">=",
         0.95, _figure("long-keyed-writer", "kept")),
-    Bar("long-limited", "horizon pinned, jobs with rate limits: last window / first", ">=", 0.95,
-        _never),
+    Bar("long-limited", "pinned by a reader, jobs with a rate limit: last window / first", ">=",
+        0.95, _figure("long-limited", "kept")),
+    Bar("long-limited-writer", "pinned by an idle writer, jobs with a rate limit: last / first",
+        ">=", 0.95, _figure("long-limited-writer", "kept")),
     Bar("long-dump", "pg_dump holds every table: last window / first", ">=", 0.95,
         _figure("long-dump", "kept")),
     Bar("obstacle-deep", "1,000,000 ready: rate / without", ">=", 0.95, _figure("deep", "kept")),
@@ -185,7 +157,7 @@ BARS = (
     Bar("obstacle-161-keys", "the same, of jobs of 160 other serial keys", ">=", 0.95,
         _figure("busy-keys", "kept")),
     Bar("noop-before", "no-op of jobs that use no feature / before there were any", ">=", 0.97,
-        _never),
+        _of("wsup-before", "unused", "rate")),
     Bar("keys", "1,000 serial keys / plain jobs", ">=", 0.5, _figure("keys", "kept")),
     Bar("retention", "10,000,000 finished jobs are removed: rate / without", ">=", 0.9,
         _figure("retention", "kept")),
@@ -201,4 +173,9 @@ BARS = (
         _figure("memory", "rate")),
     Bar("idle-memory-template", "the same, with the template", "<=", 1.9,
         _figure("memory", "template")),
+    Bar("idle-memory-async", "of an app with async tasks, too", "<=", 1.5,
+        _figure("memory-async", "rate")),
+    Bar("idle-memory-async-template", "the same, with the template", "<=", 1.9,
+        _figure("memory-async", "template")),
+    *HTTP_BARS,
 )  # fmt: skip

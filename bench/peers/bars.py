@@ -19,7 +19,7 @@ from .book import Book, NotMeasured
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .bar_list import Bar
+    from .bar import Bar
     from .results import Results
 
 WHY = Path(__file__).with_name("why.toml")
@@ -36,11 +36,11 @@ class Verdict(NamedTuple):
     why: str
 
 
-def table(several: Sequence[Results], why: Path = WHY) -> Table:
+def table(several: Sequence[Results], why: Path = WHY, bars: Sequence[Bar] = BARS) -> Table:
     """Every bar, by the first of these runs that has what it needs."""
     reasons = read_reasons(why)
     rows: list[tuple[str, ...]] = []
-    for bar in BARS:
+    for bar in bars:
         verdict = judge(bar, several, reasons.get(bar.name, ""))
         rows.append((bar.name, bar.what, bar.bound_text, *verdict))
     return Table("Bars", ("bar", "what", "bound", "measured", "met", "why not"), rows)
@@ -50,7 +50,7 @@ def notes(bars: Table, why: Path = WHY) -> list[str]:
     """What why.toml should say, and what it needn't any more."""
     verdicts = {row[0]: row[-2:] for row in bars.rows}
     unsaid = [name for name, (_, reason) in verdicts.items() if reason == UNSAID]
-    stale = [name for name in read_reasons(why) if verdicts[name][0] == "yes"]
+    stale = [name for name in read_reasons(why) if verdicts.get(name, ("",))[0] == "yes"]
     found = {
         "Not met, and why.toml doesn't say why": unsaid,
         "Met, so that why.toml needs no reason any more": stale,

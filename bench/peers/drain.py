@@ -120,7 +120,7 @@ class Watch:
         self.until(jobs)
         counted, seconds = left - self.not_begun(), time.monotonic() - began
         if not counted:
-            raise PeerFailed("too few jobs to be timed: give a larger --scale")
+            raise PeerFailed(f"too few jobs before {jobs:,} to be timed: give a larger --scale")
         return counted, seconds
 
     def _wait(self, deadline: float, complaint: str) -> None:

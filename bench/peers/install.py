@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "build" / "peers"
 #: What a peer's adapter in Python imports of ours.
 INSIDE = Path(__file__).with_name("inside")
-#: What stands for wsup itself in `packages`.
+#: What stands for wsup itself in `packages`; extras may follow.
 WORKING_TREE = "."
 #: Seconds; some build from source.
 PATIENCE = 900
@@ -58,10 +58,10 @@ def _python(system: System) -> Installed:
     python = venv / "bin" / "python"
     if not python.exists():
         _run(system, sys.executable, "-m", "venv", str(venv))
-    with _working_tree() as tree:
+    with _tree(system) as tree:
         # Our own version doesn't change with every change, so pip must be told to look.
-        ours = [str(tree)] if WORKING_TREE in system.packages else []
-        theirs = [name for name in system.packages if name != WORKING_TREE]
+        ours = [f"{tree}{name[1:]}" for name in system.packages if _is_ours(name)]
+        theirs = [name for name in system.packages if not _is_ours(name)]
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         if ours:
             _run(system, *pip, "--force-reinstall", "--no-deps", *ours)
@@ -86,10 +86,15 @@ def _node(system: System) -> Installed:
 
 
 @contextmanager
-def _working_tree() -> Iterator[Path]:
+def _tree(system: System) -> Iterator[Path]:
     """A copy: setuptools would build in ours, and pack what an earlier build has left there."""
     with tempfile.TemporaryDirectory(prefix="wsup-bench-") as temporary:
         copy = Path(temporary, "wsup")
+        if system.revision:
+            _run(system, "git", "clone", "--quiet", "--no-checkout", str(ROOT), str(copy))
+            _run(system, "git", "-C", str(copy), "checkout", "--quiet", system.revision)
+            yield copy
+            return
         leave = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "bench")
         shutil.copytree(ROOT, copy, ignore=leave, symlinks=True)
         yield copy
@@ -107,6 +112,10 @@ def _run(system: System, *command: str) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NotInstalled(f"{system.name}: {error}") from None
     return done.stdout
+
+
+def _is_ours(name: str) -> bool:
+    return name.partition("[")[0] == WORKING_TREE
 
 
 def _plain(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import BenchError
-from . import scale
+from . import agents, scale
 from .workloads import GROUPS, WORKLOADS
 
 if TYPE_CHECKING:
@@ -51,9 +51,11 @@ class Plan(NamedTuple):
         A system with fewer no-ops has fewer jobs in the long workloads, too.
         """
         usual = WORKLOADS[workload]
+        single = "subworkers" not in system.settings_for(workload).options
         if workload in scale.PAUSES:
-            single = "subworkers" not in system.settings_for(workload).options
             return scale.all_jobs(workload, self.scale, single=single)
+        if workload == agents.NAME:
+            return agents.all_jobs(self.scale, single=single)
         jobs = system.jobs.get(workload, usual.jobs)
         if usual.long and workload not in system.jobs:
             jobs = round(jobs * system.jobs.get("noop", NOOPS) / NOOPS)
@@ -76,7 +78,7 @@ class Plan(NamedTuple):
         """The long ones measure few systems, and yardsticks only where they ask for them."""
         chosen = WORKLOADS[workload]
         if chosen.systems:
-            return system.name in chosen.systems
+            return system.name in chosen.systems or (self.named and workload in system.only)
         if chosen.long and (system.yardstick or not (self.named or system.name in LONG_SYSTEMS)):
             return False
         return system.takes_part(workload)

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BenchError
+from . import agents, courses
 from .tables import Line, lines
 from .workloads import WORKLOADS
 
@@ -32,6 +33,8 @@ def draw(results: Results, workload: str, folder: Path) -> str:
     """Raises BenchError without matplotlib."""
     plot = pyplot()
     chosen = WORKLOADS[workload]
+    if workload == agents.NAME:
+        return _save(plot, courses.draw(plot, results), workload, folder)
     if any(one.series for one in results.measured if one.workload == workload):
         return _draw_course(plot, results, workload, folder)
     found = [line for line in lines(results, workload) if line.figures]
@@ -43,11 +46,7 @@ def draw(results: Results, workload: str, folder: Path) -> str:
     axes.margins(x=0.15)
     axes.set_title(f"{chosen.title}: {chosen.figure}, {chosen.unit}", loc="left", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
-    # The same results give the same file.
-    figure.savefig(folder / name(workload), metadata={"Date": None})
-    plot.close(figure)
-    return name(workload)
+    return _save(plot, figure, workload, folder)
 
 
 def _draw_course(plot: Any, results: Results, workload: str, folder: Path) -> str:
@@ -67,7 +66,12 @@ def _draw_course(plot: Any, results: Results, workload: str, folder: Path) -> st
     axes.set_title(f"{chosen.title}: jobs/s", loc="left", fontsize=10)
     axes.legend(frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
+    return _save(plot, figure, workload, folder)
+
+
+def _save(plot: Any, figure: Any, workload: str, folder: Path) -> str:
     figure.tight_layout()
+    # The same results give the same file.
     figure.savefig(folder / name(workload), metadata={"Date": None})
     plot.close(figure)
     return name(workload)

@@ -57,11 +57,26 @@ class Measured(msgspec.Struct, frozen=True, tag="measured", tag_field="line"):
     series: dict[str, list[float]] = {}
 
 
-class Results(msgspec.Struct, frozen=True):
-    """A whole file."""
+class Run(msgspec.Struct, frozen=True):
+    """One call of the command."""
 
     about: About
     measured: list[Measured]
+
+
+class Results(msgspec.Struct, frozen=True):
+    """A whole file: runs, the latest last, of which each measured workloads of its own."""
+
+    runs: list[Run]
+
+    @property
+    def about(self) -> About:
+        """The latest run."""
+        return self.runs[-1].about
+
+    @property
+    def measured(self) -> list[Measured]:
+        return [measured for run in self.runs for measured in run.measured]
 
 
 def append(file: Path, line: About | Measured) -> None:
@@ -71,12 +86,34 @@ def append(file: Path, line: About | Measured) -> None:
 
 def read(file: Path) -> Results:
     """Raises BenchError for what is no such file."""
+    runs: list[Run] = []
     try:
-        about, *measured = (
-            msgspec.json.decode(line, type=About | Measured)
-            for line in file.read_bytes().splitlines()
-        )
-    except (OSError, ValueError) as error:
+        for line in file.read_bytes().splitlines():
+            decoded = msgspec.json.decode(line, type=About | Measured)
+            if isinstance(decoded, About):
+                runs.append(Run(decoded, []))
+            else:
+                runs[-1].measured.append(decoded)
+    except (OSError, ValueError, IndexError) as error:
         raise BenchError(f"{file}: {error}") from None
-    assert isinstance(about, About)
-    return Results(about, [line for line in measured if isinstance(line, Measured)])
+    if not runs:
+        raise BenchError(f"{file}: there is no run in it")
+    return Results(runs)
+
+
+def joined(earlier: Results, latest: Results) -> Results:
+    """What was measured anew takes the place of what was measured before, by whole workloads."""
+    anew = {measured.workload for measured in latest.measured}
+    kept = [
+        Run(run.about, [measured for measured in run.measured if measured.workload not in anew])
+        for run in earlier.runs
+    ]
+    return Results([*(run for run in kept if run.measured), *latest.runs])
+
+
+def write(file: Path, results: Results) -> None:
+    file.unlink(missing_ok=True)
+    for run in results.runs:
+        append(file, run.about)
+        for measured in run.measured:
+            append(file, measured)

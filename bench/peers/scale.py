@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..processes import children
 from .drain import Watch, settle_disk
 from .errors import PeerFailed
 from .meter import Meter, value
@@ -87,7 +88,7 @@ def _point(stage: Stage, task: str, supervisors: int, first: int, count: int) ->
     processes = SUBWORKERS * supervisors if is_single(stage) else supervisors
     with stage.workers(processes) as workers:
         watch = Watch(stage, workers, first)
-        first += _warm_up(stage, workers, watch, task, first, SUBWORKERS * supervisors)
+        first += warm_up(stage, workers, watch, task, first, SUBWORKERS * supervisors)
         stage.client.ask("fill", task=task, first=first, count=count)
         watch.until(first + count // 10)
         meter = Meter(stage.connection, workers.pids, stage.bench.server_pids)
@@ -98,17 +99,24 @@ def _point(stage: Stage, task: str, supervisors: int, first: int, count: int) ->
     return Point(counted / seconds, cost.servers * 1e6 / counted, cost.workers * 1e6 / counted)
 
 
-def _warm_up(
+def warm_up(
     stage: Stage, workers: Workers, watch: Watch, task: str, first: int, places: int
 ) -> int:
     """Wait until all are there, and give them some jobs; how many."""
     deadline = time.monotonic() + PATIENCE
-    while value(stage.connection, "worker_sessions") < len(workers.pids):
+    while not _are_there(stage, workers):
         workers.check_alive()
         if time.monotonic() > deadline:
-            raise PeerFailed(f"not all of {len(workers.pids)} have connected in {PATIENCE:g} s")
+            raise PeerFailed(f"not all of {len(workers.pids)} are there within {PATIENCE:g} s")
         time.sleep(LOOK_AGAIN)
     stage.client.ask("fill", task=task, first=first, count=WARM_UP * places)
     watch.until(first + WARM_UP * places)
     watch.until_settled()
     return WARM_UP * places
+
+
+def _are_there(stage: Stage, workers: Workers) -> bool:
+    """By their connections, or by their subworkers, beside which there is a template."""
+    if is_single(stage):
+        return int(value(stage.connection, "worker_sessions")) >= len(workers.pids)
+    return all(len(children(pid)) > SUBWORKERS for pid in workers.pids)

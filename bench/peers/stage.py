@@ -17,6 +17,7 @@ from ..server import WORKER
 from .client import Client
 from .inside.bench_peer.ledger import Ledger
 from .install import CACHE, INSIDE, Installed
+from .served import Served
 from .statements import statement
 from .workers import Workers
 
@@ -61,6 +62,8 @@ class Stage(NamedTuple):
     client: Client
     #: How many jobs stand in their way.
     beside: int = 0
+    #: What stands between the workers and the database, where there is such a thing.
+    served: Served | None = None
 
     def workers(self, processes: int | None = None) -> Workers:
         """As many as the settings say, or as are told, to be started by `with`."""
@@ -71,7 +74,8 @@ class Stage(NamedTuple):
 
     def environment(self) -> dict[str, str]:
         """The workers'."""
-        return _environment(self.bench, self.installed, self.workload, self.folder, WORKER)
+        made = _environment(self.bench, self.installed, self.workload, self.folder, WORKER)
+        return made | (self.served.environment if self.served else {})
 
 
 @contextmanager
@@ -96,7 +100,12 @@ def stage(
         command = _command(installed, "client")
         client = stack.enter_context(Client(command, environment, folder / "client.log"))
         client.ask("prepare")
-        yield Stage(bench, installed, workload, jobs, folder, ledger, connection, client, beside)
+        one = Stage(bench, installed, workload, jobs, folder, ledger, connection, client, beside)
+        if installed.system.settings_for(workload).options.get("served"):
+            command = _command(installed, "serve")
+            server = Served(command, one.environment(), folder / "server.log")
+            one = one._replace(served=stack.enter_context(server))
+        yield one
 
 
 def _command(installed: Installed, verb: str) -> list[str]:
@@ -112,7 +121,7 @@ def _environment(
     kept = {name: os.environ[name] for name in ("HOME", "LANG", "TZ") if name in os.environ}
     return kept | {
         "PATH": f"{bin_folder}:{os.environ.get('PATH', os.defpath)}",
-        "PYTHONPATH": f"{INSIDE}:{system.folder}",
+        "PYTHONPATH": f"{INSIDE}:{system.program.parent}",
         "NODE_PATH": str(CACHE / system.name / "node" / "node_modules"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "BENCH_DSN": _url(bench.server.dsn(DATABASE, role)),

@@ -33,6 +33,10 @@ class System(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     #: What pip or npm is to install, in its latest release; "." is this working tree. The first one
     #: is the one whose version is told.
     packages: tuple[str, ...]
+    #: A commit of this repository, which "." is then.
+    revision: str = ""
+    #: The system whose adapter it shares.
+    adapter: str = ""
     language: Literal["python", "node"] = "python"
     #: Does it want the harness's Redis, too?
     redis: bool = False
@@ -67,7 +71,8 @@ class System(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def program(self) -> Path:
         """The adapter."""
-        return self.folder / ("peer.py" if self.language == "python" else "peer.mjs")
+        folder = self.folder.parent / self.adapter if self.adapter else self.folder
+        return folder / ("peer.py" if self.language == "python" else "peer.mjs")
 
 
 def load(folder: Path) -> System:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..figures import Spread, spread
 from ..tables import Table
+from . import agents, courses
 from .workloads import WORKLOADS
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def _line(system: str, measured: list[Measured]) -> Line:
 
 
 def of_workload(results: Results, workload: str) -> Table:
+    if workload == agents.NAME:
+        return courses.table(results)
     chosen = WORKLOADS[workload]
     found = [line for line in lines(results, workload) if line.figures]
     heads = [head for head, _, _ in chosen.columns]

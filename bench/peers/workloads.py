@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import drain, enqueue, features, idle, latency, memory, obstacles, scale, sleeps, steady
+from . import (
+    agents,
+    drain,
+    enqueue,
+    features,
+    idle,
+    latency,
+    memory,
+    obstacles,
+    scale,
+    sleeps,
+    steady,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -109,7 +121,15 @@ def _scaled(milliseconds: int) -> Workload:
     title = f"1 to 20 supervisors, jobs of {milliseconds} ms"
     return Workload(
         title, f"pause{milliseconds}" if milliseconds else "noop", 0, scale.measure, "rate",
-        "jobs/s", True, ",.0f", SCALED, long=True, rounds=1, systems=("wsup", "single"),
+        "jobs/s", True, ",.0f", SCALED, long=True, rounds=1,
+        systems=("wsup", "single", agents.SERVED),
+    )  # fmt: skip
+
+
+def _forked(title: str) -> Workload:
+    return Workload(
+        title, "noop", 200, memory.measure, "rate", "x PSS", False, ".2f", FORKED, long=True,
+        rounds=1, systems=("wsup",),
     )  # fmt: skip
 
 
@@ -168,6 +188,13 @@ WORKLOADS = {
         "an idle writer pins the horizon, 1,000 serial keys", steady.keyed_writer,
         systems=("wsup",),
     ),
+    "long-limited": _steady(
+        "a reader pins the horizon, jobs with a rate limit", steady.reader, systems=("wsup",)
+    ),
+    "long-limited-writer": _steady(
+        "an idle writer pins the horizon, jobs with a rate limit", steady.writer,
+        systems=("wsup",),
+    ),
     "deep": _obstructed("1,000,000 more jobs ready", 1_000_000, obstacles.deep),
     "tomorrow": _obstructed(
         "100,000 jobs for tomorrow, of a higher priority", 100_000, obstacles.tomorrow
@@ -176,6 +203,11 @@ WORKLOADS = {
     "busy-keys": _obstructed(
         "10,000 jobs behind a busy serial key, the others of 160 more keys", 10_001,
         obstacles.busy_keys,
+    ),
+    "unused": Workload(
+        "No-op jobs that use no feature, now and before there were any", "noop", 100_000,
+        drain.measure, "rate", "jobs/s", True, ",.0f", DRAINED, long=True, rounds=9,
+        systems=("wsup", "wsup-before"),
     ),
     "keys": _kind("Jobs of 1,000 serial keys", features.keys),
     "chains": _kind("1,000 chains of 100 jobs", features.chains),
@@ -188,17 +220,25 @@ WORKLOADS = {
         "Nothing to do", "noop", 200, idle.measure, "statements", "statements a minute",
         False, ",.1f", ALONE, long=True, rounds=1,
     ),
-    "memory": Workload(
-        "8 idle subworkers with numpy, by one interpreter", "noop", 200, memory.measure,
-        "rate", "x PSS", False, ".2f", FORKED, long=True, rounds=1, systems=("wsup",),
-    ),
+    "memory": _forked("8 idle subworkers with numpy, by one interpreter"),
+    "memory-async": _forked("8 idle subworkers with numpy and async tasks, by one interpreter"),
     "scale0": _scaled(0),
     "scale5": _scaled(5),
     "scale50": _scaled(50),
     "scale500": _scaled(500),
+    agents.NAME: Workload(
+        "Over one server, and directly", "noop", 0, agents.measure, "rate",
+        "no-op jobs/s of 1 agent", True, ",.0f", (), long=True, rounds=2,
+        systems=(agents.DIRECT, agents.SERVED),
+    ),
+    agents.LATENCY: Workload(
+        "Idle latency over a server, and directly", "noop", 270, latency.idle, "p50", "ms", False,
+        ",.2f", IDLE, long=True, rounds=3, systems=(agents.DIRECT, agents.SERVED),
+    ),
 }  # fmt: skip
 #: Several of them, by one name.
 GROUPS = {
-    "obstacles": ("deep", "tomorrow", "busy", "busy-keys"),
+    "obstacles": ("deep", "tomorrow", "busy", "busy-keys", "unused"),
     "deps": ("chains", "fans"),
+    "http": (agents.NAME, agents.LATENCY),
 }

@@ -46,7 +46,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     depth: int = 60_000
 
 
-QUICK = Plan(reloads=3, undisturbed=4.0, warm_up=0.5, depth=4_000)
+QUICK = Plan(reloads=3, undisturbed=2.4, warm_up=0.5, depth=4_000)
 
 
 class Counts(NamedTuple):

@@ -120,8 +120,20 @@ CREATE TABLE wsup.supervisor (
     direct     boolean     NOT NULL DEFAULT true,   -- it holds a lock while it is connected
     jobs_done  bigint      NOT NULL DEFAULT 0,
     memory     bigint,                              -- bytes (PSS) of the host's processes of ours
-    occupancy  real[]                               -- share of busy subworkers over 15 s, 5 min, 30 min
+    occupancy  real[],                              -- share of busy subworkers over 15 s, 5 min, 30 min
+    agent      text,                                -- its name, if a server speaks for it
+    via        text        NOT NULL DEFAULT 'sql',  -- how its last sign of life came: sql, http …
+    via_since  timestamptz NOT NULL DEFAULT clock_timestamp(),  -- … and since when they do
+    cpus       smallint                             -- processors that it may use
 ) WITH (fillfactor = 50);
+
+-- Where a supervisor, or whoever speaks for it, listens.
+CREATE FUNCTION wsup.channel(supervisor integer) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN EXISTS (SELECT FROM wsup.supervisor s
+                              WHERE s.id = channel.supervisor AND s.agent IS NOT NULL)
+                THEN 'wsup_served' ELSE 'wsup_' || channel.supervisor END
+$$;
 
 -- The supervisors that want to be woken. Unlogged: after a crash of the server everybody
 -- reconnects and says it again, and going to sleep must not wait for a disk.

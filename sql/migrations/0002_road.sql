@@ -254,14 +254,14 @@ DECLARE
     take_line CONSTANT text := $take$
         RETURN QUERY
         WITH locked AS MATERIALIZED (
-            SELECT r.at FROM unnest(keys) AS k(key)
+            SELECT r.lane, r.at FROM unnest(keys) AS k(key)
              CROSS JOIN LATERAL (
-                SELECT s.ctid AS at FROM wsup.blocked s WHERE s.key = k.key
+                SELECT s.lane, s.ctid AS at FROM wsup.blocked s WHERE s.key = k.key
                  ORDER BY s.rank, s.job LIMIT most
                    FOR UPDATE SKIP LOCKED) r),
-        gone AS (
-            DELETE FROM wsup.blocked d WHERE d.ctid = ANY (ARRAY(SELECT at FROM locked))
-            RETURNING d.job, d.rank, d.attempt, d.key),
+        gone AS MATERIALIZED (
+            SELECT d.job, d.rank, d.attempt, d.key
+              FROM wsup.leave_line(ARRAY(SELECT l.lane FROM locked l), ARRAY(SELECT l.at FROM locked l)) d),
         taken AS (
             SELECT g.job, g.rank, g.attempt, g.key,
                    -- First one of each, in the order of the keys, then the next of each.
@@ -417,6 +417,8 @@ $make$;
 -- `passed` is that of the jobs whose turn has come by it (0013_keys.sql).
 -- Nobody is waited for: claims that another transaction has locked, to finish a job itself perhaps,
 -- are returned as `locked`, and what was said of their jobs is to be said again later.
+-- Who speaks for several supervisors at once says for each job, of over_* and then back_*, whose it is
+-- (`holders`), and is told the claims of the jobs refused (`late`).
 -- Elements are taken by their subscript: in PL/pgSQL that costs less than to unnest eight arrays.
 CREATE FUNCTION wsup.settle(
     supervisor integer,
@@ -425,7 +427,8 @@ CREATE FUNCTION wsup.settle(
     back_claim bigint[], back_job bigint[], back_attempt smallint[], back_delay real[],
     fail_claim bigint[], fail_job bigint[], fail_attempt smallint[], fail_subworker smallint[],
     fail_lost boolean[], fail_type text[], fail_message text[], fail_traceback text[],
-    OUT refused bigint, OUT passed bigint, OUT locked bigint[]
+    holders integer[] DEFAULT NULL,
+    OUT refused bigint, OUT passed bigint, OUT locked bigint[], OUT late bigint[]
 ) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off
@@ -435,6 +438,7 @@ AS $$
 DECLARE
     -- The claims that are still there: what each held, and what is left of it.
     claims bigint[];
+    holder integer[];
     held   int8multirange[];
     rest   int8multirange[];
     keyed  boolean;                        -- some of their jobs have a key
@@ -444,14 +448,17 @@ DECLARE
 BEGIN
     refused := cardinality(over_job) + cardinality(back_job);
     passed := 0;
-    SELECT array_agg(l.id), array_agg(l.jobs), array_agg(l.jobs - l.settled), bool_or(l.keyed)
-      INTO claims, held, rest, keyed
+    SELECT array_agg(l.id), array_agg(l.supervisor), array_agg(l.jobs),
+           array_agg(l.jobs - l.settled), bool_or(l.keyed)
+      INTO claims, holder, held, rest, keyed
       FROM (
-        SELECT c.id, c.jobs, s.settled, c.keyed
-          FROM (SELECT u.claim, range_agg(int8range(u.job, u.job + 1)) AS settled
-                  FROM unnest(over_claim || back_claim, over_job || back_job) AS u(claim, job)
-                 GROUP BY u.claim) s
-          JOIN wsup.claim c ON c.supervisor = settle.supervisor AND c.id = s.claim
+        SELECT c.id, c.supervisor, c.jobs, s.settled, c.keyed
+          FROM (SELECT u.claim, coalesce(u.holder, settle.supervisor) AS holder,
+                       range_agg(int8range(u.job, u.job + 1)) AS settled
+                  FROM unnest(over_claim || back_claim, over_job || back_job, holders)
+                       AS u(claim, job, holder)
+                 GROUP BY 1, 2) s
+          JOIN wsup.claim c ON c.supervisor = s.holder AND c.id = s.claim
          WHERE NOT c.id = ANY (skipped)
            FOR UPDATE OF c SKIP LOCKED) l;
 
@@ -459,18 +466,21 @@ BEGIN
         (job, state, seconds, supervisor, subworker, attempt, result, reason)
     SELECT over_job[i],
            ('{succeeded,failed,cancelled,expired}'::wsup.outcome_state[])[over_state[i]],
-           over_seconds[i], settle.supervisor, over_subworker[i], over_attempt[i],
+           over_seconds[i], holder[h.n], over_subworker[i], over_attempt[i],
            over_result[i]::json, over_reason[i]
-      FROM generate_subscripts(over_job, 1) AS i
-      JOIN unnest(claims, held) AS h(claim, jobs)
-        ON h.claim = over_claim[i] AND h.jobs @> over_job[i];
+      -- Its claim is looked for in the array: a join would compare all jobs with all claims.
+      FROM (SELECT i, array_position(claims, over_claim[i]) AS n
+              FROM generate_subscripts(over_job, 1) AS i OFFSET 0) AS h
+     WHERE held[h.n] @> over_job[i];
     GET DIAGNOSTICS accepted = ROW_COUNT;
     refused := refused - accepted;
 
     IF cardinality(back_job) > 0 THEN
         WITH back AS MATERIALIZED (
-            SELECT j.id AS job, back_attempt[i] AS attempt, back_delay[i] AS delay,
-                   j.priority, j.queue, j.task, j.key
+            SELECT j.id AS job, back_attempt[i] AS attempt, j.priority, j.queue, j.task, j.key,
+                   -- After no time, what is not to stand in line again needn't wait at all.
+                   CASE WHEN j.key IS NULL AND NOT EXISTS (SELECT FROM wsup.limits)
+                        THEN nullif(back_delay[i], 0) ELSE back_delay[i] END AS delay
               FROM generate_subscripts(back_job, 1) AS i
               JOIN unnest(claims, held) AS h(claim, jobs)
                 ON h.claim = back_claim[i] AND h.jobs @> back_job[i]
@@ -498,10 +508,10 @@ BEGIN
     IF cardinality(fail_job) > 0 THEN
         INSERT INTO wsup.failure
             (job, attempt, supervisor, subworker, lost, type, message, traceback)
-        SELECT fail_job[i], fail_attempt[i], settle.supervisor, fail_subworker[i], fail_lost[i],
+        SELECT fail_job[i], fail_attempt[i], h.holder, fail_subworker[i], fail_lost[i],
                fail_type[i], fail_message[i], fail_traceback[i]
           FROM generate_subscripts(fail_job, 1) AS i
-          JOIN unnest(claims, held) AS h(claim, jobs)
+          JOIN unnest(claims, held, holder) AS h(claim, jobs, holder)
             ON h.claim = fail_claim[i] AND h.jobs @> fail_job[i];
     END IF;
 
@@ -518,20 +528,28 @@ BEGIN
                 ON h.claim = u.claim AND h.jobs @> u.job));
     END IF;
 
-    DELETE FROM wsup.claim c USING unnest(claims, rest) AS r(claim, jobs)
-     WHERE c.supervisor = settle.supervisor AND c.id = r.claim AND isempty(r.jobs);
+    DELETE FROM wsup.claim c USING unnest(claims, rest, holder) AS r(claim, jobs, holder)
+     WHERE c.supervisor = r.holder AND c.id = r.claim AND isempty(r.jobs);
     IF NOT '{}' = ALL (rest) THEN
-        UPDATE wsup.claim c SET jobs = r.jobs FROM unnest(claims, rest) AS r(claim, jobs)
-         WHERE c.supervisor = settle.supervisor AND c.id = r.claim AND NOT isempty(r.jobs);
+        UPDATE wsup.claim c SET jobs = r.jobs
+          FROM unnest(claims, rest, holder) AS r(claim, jobs, holder)
+         WHERE c.supervisor = r.holder AND c.id = r.claim AND NOT isempty(r.jobs);
     END IF;
 
     -- A claim that was not there to be locked, and is there, was locked; if it isn't any more, whoever
     -- had locked it has emptied it, and none of these jobs was left in it.
     IF refused > 0 THEN
         SELECT array_agg(DISTINCT c.id), refused - count(*) INTO locked, refused
-          FROM unnest(over_claim || back_claim) AS u(claim)
-          JOIN wsup.claim c ON c.supervisor = settle.supervisor AND c.id = u.claim
+          FROM unnest(over_claim || back_claim, holders) AS u(claim, holder)
+          JOIN wsup.claim c ON c.supervisor = coalesce(u.holder, settle.supervisor) AND c.id = u.claim
          WHERE NOT c.id = ANY (coalesce(claims, '{}'));
+        IF holders IS NOT NULL THEN
+            late := ARRAY(
+                SELECT u.claim FROM unnest(over_claim || back_claim, over_job || back_job) AS u(claim, job)
+                 WHERE NOT u.claim = ANY (coalesce(locked, '{}'))
+                   AND NOT EXISTS (SELECT FROM unnest(claims, held) AS h(claim, jobs)
+                                    WHERE h.claim = u.claim AND h.jobs @> u.job));
+        END IF;
     END IF;
 END
 $$;

@@ -11,6 +11,7 @@ DECLARE
     -- Read once: no index can be searched for what changes from row to row, and all of those that
     -- are not due would be looked at.
     due_by CONSTANT timestamptz := clock_timestamp();
+    first    timestamptz;
     keyed    bigint[];
     attempts smallint[];
     limited  CONSTANT boolean := EXISTS (SELECT FROM wsup.limits);
@@ -21,8 +22,9 @@ BEGIN
     IF limited AND wsup.next_token() <= 0 THEN
         PERFORM wsup.ring_gates();
     END IF;
+    first := (wsup.first_due()).due;
     WITH due AS MATERIALIZED (
-        SELECT w.job FROM wsup.waiting w WHERE w.due_at <= due_by
+        SELECT w.job FROM wsup.waiting w WHERE w.due_at >= first AND w.due_at <= due_by
          ORDER BY w.due_at LIMIT n FOR UPDATE SKIP LOCKED),
     moved AS (
         DELETE FROM wsup.waiting w WHERE w.job = ANY (ARRAY(SELECT d.job FROM due d))
@@ -37,8 +39,7 @@ BEGIN
     IF keyed IS NOT NULL THEN
         PERFORM wsup.line_up(keyed, attempts);
     END IF;
-    next_due := least((SELECT extract(epoch FROM w.due_at - clock_timestamp())
-                         FROM wsup.waiting w ORDER BY w.due_at LIMIT 1), wsup.untied(), wsup.next_token());
+    next_due := wsup.next_due();
 END
 $$;
 
@@ -63,8 +64,7 @@ BEGIN
          CROSS JOIN LATERAL (SELECT FROM wsup.ready r WHERE r.queue = q.queue LIMIT 1) found
          WHERE split_part(q.queue, E'\003', 1)
                <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p)));
-    next_due := least((SELECT extract(epoch FROM w.due_at - clock_timestamp())
-                         FROM wsup.waiting w ORDER BY w.due_at LIMIT 1), wsup.untied(), wsup.next_token());
+    next_due := wsup.next_due();
 END
 $$;
 
@@ -81,7 +81,8 @@ AS $$
 BEGIN
     UPDATE wsup.supervisor s
        SET beat = s.beat + 1, beaten_at = clock_timestamp(), jobs_done = beat.jobs_done,
-           memory = beat.memory, occupancy = beat.occupancy
+           memory = beat.memory, occupancy = beat.occupancy, via = 'sql',
+           via_since = CASE WHEN s.via = 'sql' THEN s.via_since ELSE clock_timestamp() END
      WHERE s.id = beat.supervisor;
     alive := FOUND;
     claimed := EXISTS (SELECT FROM wsup.claim c WHERE c.supervisor < beat.supervisor)
@@ -91,12 +92,19 @@ BEGIN
          CROSS JOIN LATERAL (SELECT FROM wsup.ready r WHERE r.queue = q.queue LIMIT 1) found
          WHERE split_part(q.queue, E'\003', 1)
                <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p)));
-    next_due := least((SELECT extract(epoch FROM w.due_at - clock_timestamp())
-                         FROM wsup.waiting w ORDER BY w.due_at LIMIT 1), wsup.untied(), wsup.next_token());
+    next_due := wsup.next_due();
     dead_rows := ARRAY[pg_stat_get_dead_tuples('wsup.ready_0'::regclass),
                        pg_stat_get_dead_tuples('wsup.ready_1'::regclass),
                        pg_stat_get_dead_tuples('wsup.ready_2'::regclass),
-                       pg_stat_get_dead_tuples('wsup.ready_3'::regclass)];
+                       pg_stat_get_dead_tuples('wsup.ready_3'::regclass),
+                       pg_stat_get_dead_tuples('wsup.blocked_0'::regclass),
+                       pg_stat_get_dead_tuples('wsup.blocked_1'::regclass),
+                       pg_stat_get_dead_tuples('wsup.blocked_2'::regclass),
+                       pg_stat_get_dead_tuples('wsup.blocked_3'::regclass),
+                       pg_stat_get_dead_tuples('wsup.key_holder_0'::regclass),
+                       pg_stat_get_dead_tuples('wsup.key_holder_1'::regclass),
+                       pg_stat_get_dead_tuples('wsup.key_holder_2'::regclass),
+                       pg_stat_get_dead_tuples('wsup.key_holder_3'::regclass)];
     IF tell THEN
         PERFORM pg_notify('wsup_' || s.supervisor, 'claimed')
            FROM wsup.sleeper s WHERE s.supervisor <> beat.supervisor;
@@ -187,19 +195,26 @@ BEGIN
 END
 $$;
 
--- Frees a closed lane of its dead rows. TRUNCATE works although a long transaction keeps vacuum
+-- Frees a closed lane of `of` (ready, blocked, key_holder) of its dead rows. TRUNCATE works although a long transaction keeps vacuum
 -- from it; what still lives in the lane moves first. Returns false when the lane is in use, is the
 -- current one, or holds more than `most` jobs (a backlog is not worth copying).
-CREATE FUNCTION wsup.sweep(lane integer, most integer) RETURNS boolean
+CREATE FUNCTION wsup.sweep(lane integer, most integer, of text DEFAULT 'ready') RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms'
 AS $$
 DECLARE
-    part CONSTANT regclass := ('wsup.ready_' || lane)::regclass;
+    part CONSTANT regclass := format('wsup.%I', of || '_' || lane)::regclass;
+    columns CONSTANT text := (
+        SELECT string_agg(quote_ident(a.attname), ', ') FROM pg_catalog.pg_attribute a
+         WHERE a.attrelid = part AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'lane');
     other smallint;
     live  bigint;
 BEGIN
     -- A snapshot older than the lock would not see the jobs that came in before the lock was given.
     IF lane = wsup.current_lane() OR current_setting('transaction_isolation') <> 'read committed' THEN
+        RETURN false;
+    END IF;
+    -- By what it has counted, the server knows of a backlog without looking through the lane.
+    IF pg_stat_get_live_tuples(part) > 10 * most THEN
         RETURN false;
     END IF;
     -- A pull holds the lane for some milliseconds and is waited for. Who has held it for longer
@@ -222,11 +237,22 @@ BEGIN
     IF other = lane OR live > most THEN
         RETURN false;
     END IF;
-    EXECUTE format('WITH moved AS (DELETE FROM %s RETURNING job, rank, attempt, queue, key, real_job, place)'
-        ' INSERT INTO wsup.ready (job, rank, attempt, lane, queue, key, real_job, place)'
-        ' SELECT job, rank, attempt, $1, queue, key, real_job, place FROM moved', part) USING other;
+    EXECUTE format('WITH moved AS (DELETE FROM %1$s RETURNING *)'
+        ' INSERT INTO wsup.%2$I (lane, %3$s) SELECT $1, %3$s FROM moved', part, of, columns) USING other;
     EXECUTE format('TRUNCATE %s', part);
     RETURN true;
+END
+$$;
+
+-- Has writers move on to a lane that is not among these, if there is one: a full lane that can't be
+-- cleared, since a writer stays in it, would only grow.
+CREATE FUNCTION wsup.next_lane("full" integer[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    FOR i IN 1..4 LOOP
+        EXIT WHEN wsup.current_lane() <> ALL ("full");
+        PERFORM nextval('wsup.lane_turn');
+    END LOOP;
 END
 $$;
 

@@ -65,8 +65,8 @@ BEGIN
         WITH holder AS (
             SELECT c.supervisor, c.jobs FROM wsup.claim c WHERE c.jobs && called),
         told AS MATERIALIZED (
-            SELECT pg_notify('wsup_' || h.supervisor, 'cancel')
-              FROM (SELECT DISTINCT supervisor FROM holder) h)
+            SELECT pg_notify(h.channel, 'cancel')
+              FROM (SELECT DISTINCT wsup.channel(supervisor) AS channel FROM holder) h)
         SELECT range_agg(h.jobs) INTO heard FROM holder h, (SELECT count(*) FROM told) t;
         IF NOT coalesce(heard, '{}') @> called THEN
             PERFORM pg_notify('wsup', 'cancel');

@@ -6,8 +6,8 @@
 -- whether it goes on. It ends where jobs were enqueued so lately that none can have ended so long ago;
 -- so one that takes long, or starts late, is passed by, and met when the walk begins anew.
 --
--- One at a time: of the supervisors, the one of the lowest number that has given a sign of life
--- lately; NULL is somebody by hand. As its owner: who runs supervisors may remove nothing otherwise.
+-- One at a time: of the supervisors, the one of the lowest number that has given a sign of life of its
+-- own lately (for those that are served, the server does it); NULL is somebody by hand. As its owner: who runs supervisors may remove nothing otherwise.
 CREATE FUNCTION wsup.prune(supervisor integer, after bigint, states wsup.outcome_state[],
                            keep double precision, most integer,
                            OUT pruned bigint, OUT reached bigint, OUT more boolean)
@@ -25,7 +25,7 @@ BEGIN
     pruned := 0;
     reached := after;
     more := false;
-    IF EXISTS (SELECT FROM wsup.supervisor s WHERE s.id < prune.supervisor
+    IF EXISTS (SELECT FROM wsup.supervisor s WHERE s.id < prune.supervisor AND s.via = 'sql'
                   AND s.beaten_at > clock_timestamp() - interval '2 minutes')
        OR NOT pg_try_advisory_xact_lock(2004055408, -1) THEN
         RETURN;

@@ -41,8 +41,9 @@ CREATE TABLE wsup.loose_end (
 ALTER SEQUENCE wsup.loose_end_id OWNED BY wsup.loose_end.id;
 -- Up to here all are dead for good: what a long transaction keeps from being vacuumed isn't waded
 -- through again and again. A sequence, because it is read by every look.
+-- Never counted up but set: after a crash of the server, what has counted is up to 32 ahead.
 CREATE SEQUENCE wsup.loose_end_low AS bigint MINVALUE 0 START 0;
-SELECT nextval('wsup.loose_end_low');
+SELECT setval('wsup.loose_end_low', 0);
 
 -- Makes jobs ready, or waiting, or puts them in the line of their key (wsup.line_up), as wsup.admit
 -- does. What waits for no parent comes here.

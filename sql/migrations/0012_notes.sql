@@ -35,7 +35,8 @@ CREATE TABLE wsup.log (
 -- them by, too, in this transaction: no end goes before the notes of its job.
 CREATE FUNCTION wsup.take_notes(
     supervisor integer, claims bigint[], jobs bigint[], attempts smallint[], pieces bigint[],
-    fractions real[], messages text[], checkpoints text[], lines text[], OUT locked bigint[]
+    fractions real[], messages text[], checkpoints text[], lines text[],
+    holders integer[] DEFAULT NULL, OUT locked bigint[]
 ) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
 SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
@@ -46,8 +47,10 @@ DECLARE
     seen bigint[];
 BEGIN
     WITH held AS MATERIALIZED (
-        SELECT c.id, c.jobs FROM (SELECT DISTINCT u.claim FROM unnest(claims) AS u(claim)) u
-          JOIN wsup.claim c ON c.supervisor = take_notes.supervisor AND c.id = u.claim
+        SELECT c.id, c.jobs
+          FROM (SELECT DISTINCT u.claim, coalesce(u.holder, take_notes.supervisor) AS holder
+                  FROM unnest(claims, holders) AS u(claim, holder)) u
+          JOIN wsup.claim c ON c.supervisor = u.holder AND c.id = u.claim
            FOR UPDATE OF c SKIP LOCKED)
     SELECT array_agg(i ORDER BY i), (SELECT array_agg(h.id) FROM held h) INTO ours, seen
       FROM generate_subscripts(take_notes.jobs, 1) AS i
@@ -55,15 +58,15 @@ BEGIN
 
     IF coalesce(cardinality(ours), 0) < cardinality(take_notes.jobs) THEN
         SELECT array_agg(DISTINCT c.id) INTO locked
-          FROM unnest(claims) AS u(claim)
-          JOIN wsup.claim c ON c.supervisor = take_notes.supervisor AND c.id = u.claim
+          FROM unnest(claims, holders) AS u(claim, holder)
+          JOIN wsup.claim c ON c.supervisor = coalesce(u.holder, take_notes.supervisor) AND c.id = u.claim
          WHERE NOT c.id = ANY (coalesce(seen, '{}'));
         ours := ARRAY(
             SELECT * FROM unnest(ours)
              UNION ALL
             SELECT i FROM generate_subscripts(take_notes.jobs, 1) AS i
               JOIN wsup.outcome o ON o.job = take_notes.jobs[i]
-             WHERE o.supervisor = take_notes.supervisor AND o.attempt = attempts[i]
+             WHERE o.supervisor = coalesce(holders[i], take_notes.supervisor) AND o.attempt = attempts[i]
                AND o.state = 'succeeded' AND NOT claims[i] = ANY (coalesce(locked, '{}'))
                AND NOT i = ANY (coalesce(ours, '{}')));
         IF locked IS NOT NULL THEN

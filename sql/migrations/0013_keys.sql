@@ -13,38 +13,98 @@ ALTER TABLE wsup.ready ADD COLUMN key text COLLATE "C";      -- of a mark alone
 CREATE SEQUENCE wsup.key_mark AS bigint
     MINVALUE -9223372036854775808 START -9223372036854775808 MAXVALUE -1;
 
--- The jobs that become ready when others of their key end.
+-- The jobs that become ready when others of their key end. In lanes, as `ready` is, and the same one is
+-- written to: each look at a key wades through its dead rows.
 CREATE TABLE wsup.blocked (
     job       bigint   NOT NULL,
     rank      integer  NOT NULL,           -- -1 - priority
     attempt   smallint NOT NULL,
     key_limit smallint NOT NULL,
+    lane      smallint NOT NULL,
     key       text COLLATE "C" NOT NULL,
-    queue     text COLLATE "C" NOT NULL,
-    PRIMARY KEY (key, rank, job)
-) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
-        autovacuum_vacuum_cost_delay = 0);
+    queue     text COLLATE "C" NOT NULL
+) PARTITION BY LIST (lane);
 
 -- Who has a turn: jobs that are ready or claimed.
 CREATE TABLE wsup.key_holder (
     job       bigint   NOT NULL,
     key_limit smallint NOT NULL,
-    key       text COLLATE "C" NOT NULL,
-    PRIMARY KEY (key, job)
-) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
-        autovacuum_vacuum_cost_delay = 0);
+    lane      smallint NOT NULL,
+    key       text COLLATE "C" NOT NULL
+) PARTITION BY LIST (lane);
+
+DO $lanes$
+DECLARE
+    part text;
+BEGIN
+    FOR lane IN 0..3 LOOP
+        FOREACH part IN ARRAY '{blocked,key_holder}'::text[] LOOP
+            EXECUTE format('CREATE TABLE wsup.%1$s_%2$s PARTITION OF wsup.%1$s FOR VALUES IN (%2$s)'
+                ' WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,'
+                ' autovacuum_vacuum_cost_delay = 0)', part, lane);
+            EXECUTE format('CREATE UNIQUE INDEX %1$s_%2$s_order ON wsup.%1$s_%2$s (%3$s)',
+                part, lane, CASE part WHEN 'blocked' THEN 'key, rank, job' ELSE 'key, job' END);
+            EXECUTE format('ALTER TABLE wsup.%1$s_%2$s REPLICA IDENTITY USING INDEX %1$s_%2$s_order',
+                part, lane);
+        END LOOP;
+    END LOOP;
+END
+$lanes$;
+
+-- Between which lanes all stand that are in line or have a turn; NULL: nobody does. The others are empty
+-- files, of which not each key needs a look. To be asked by the very statement that looks: by then it has
+-- locked all lanes, so that none is truncated before the transaction ends, and then taken its snapshot, so
+-- that all that it may see is in these files. Asked earlier, it would miss a turn just handed on to a lane
+-- that had been empty.
+CREATE FUNCTION wsup.lanes_of_lines(OUT low smallint, OUT high smallint)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    SELECT min(l.lane), max(l.lane) INTO low, high
+      FROM (VALUES (0, pg_relation_size('wsup.blocked_0') + pg_relation_size('wsup.key_holder_0')),
+                   (1, pg_relation_size('wsup.blocked_1') + pg_relation_size('wsup.key_holder_1')),
+                   (2, pg_relation_size('wsup.blocked_2') + pg_relation_size('wsup.key_holder_2')),
+                   (3, pg_relation_size('wsup.blocked_3') + pg_relation_size('wsup.key_holder_3')))
+           AS l(lane, bytes)
+     WHERE l.bytes > 0;
+END
+$$;
+
+-- Takes jobs out of their lines, which this transaction has locked there. A place means something within
+-- one lane only. Called by functions whose planner settings hold here, too.
+DO $make$
+DECLARE
+    leave text := '';
+BEGIN
+    FOR lane IN 0..3 LOOP
+        leave := leave || format($lane$
+    IF %1$s = ANY (lanes) THEN
+        RETURN QUERY DELETE FROM wsup.blocked_%1$s b
+         WHERE b.ctid = ANY (ARRAY(
+            SELECT u.place FROM unnest(lanes, places) AS u(lane, place) WHERE u.lane = %1$s))
+        RETURNING b.job, b.rank, b.attempt, b.key_limit, b.key, b.queue;
+    END IF;$lane$, lane);
+    END LOOP;
+    EXECUTE format($function$
+        CREATE FUNCTION wsup.leave_line(lanes smallint[], places tid[])
+        RETURNS TABLE (job bigint, rank integer, attempt smallint, key_limit smallint, key text, queue text)
+        LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS %L $function$,
+        E'#variable_conflict use_column\nBEGIN' || leave || E'\nEND');
+END
+$make$;
 
 -- The limits that somebody has set, which go before those that jobs bring with them.
 CREATE TABLE wsup.key_limit (
     key       text COLLATE "C" PRIMARY KEY,
     key_limit smallint NOT NULL CHECK (key_limit >= 1)
 );
+-- Whether there was ever one: until then, nobody has a turn of a serial key beside another.
+CREATE SEQUENCE wsup.key_limit_used AS bigint;
 
 -- A supervisor that lets others in (wsup.taker) is not called for what it puts into `ready`: it looks by
 -- itself. Where it can't do everything at once, it is told to come back.
 CREATE FUNCTION wsup.come_back() RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    SELECT pg_notify('wsup_' || t.id, 'marks')
+    SELECT pg_notify(wsup.channel(t.id::integer), 'marks')
       FROM current_setting('wsup.taker', true) AS t(id) WHERE t.id <> ''
 $$;
 
@@ -79,23 +139,33 @@ BEGIN
         SELECT * INTO line_up.jobs, line_up.attempts FROM wsup.line_up_by_turns(jobs, attempts);
     END IF;
     IF line_up.attempts IS NULL THEN
-        -- The last in line is looked at: no dead rows are before it, seen from that end.
-        SELECT n.key, CASE f.key_limit WHEN n.least THEN n.most ELSE n.least END AS wanted,
-               coalesce(f.key_limit, n.most) AS found INTO odd
-          FROM (SELECT j.key, min(coalesce(j.key_limit, 1)) AS least, max(coalesce(j.key_limit, 1)) AS most
-                  FROM unnest(line_up.jobs) AS u(job) JOIN wsup.job j ON j.id = u.job
-                 GROUP BY j.key) n
-          LEFT JOIN LATERAL (
-                (SELECT b.key_limit FROM wsup.blocked b WHERE b.key = n.key
-                  ORDER BY b.key DESC, b.rank DESC, b.job DESC LIMIT 1)
-                UNION ALL
-                (SELECT h.key_limit FROM wsup.key_holder h WHERE h.key = n.key
-                  ORDER BY h.key DESC, h.job DESC LIMIT 1)
-                LIMIT 1) f ON true
-         WHERE (n.least <> n.most OR n.least <> f.key_limit)
-           AND NOT EXISTS (SELECT FROM wsup.key_limit o WHERE o.key = n.key)
-         LIMIT 1;
-        IF FOUND THEN
+        -- A caller may leave the transaction open for long. No lane that was only looked at must stay
+        -- locked as long: these locks end with the block, because it fails.
+        BEGIN
+            -- The last in line is looked at: no dead rows are before it, seen from that end.
+            WITH lanes AS MATERIALIZED (SELECT * FROM wsup.lanes_of_lines()),
+            low AS (SELECT l.low FROM lanes l), high AS (SELECT l.high FROM lanes l)
+            SELECT n.key, CASE f.key_limit WHEN n.least THEN n.most ELSE n.least END AS wanted,
+                   coalesce(f.key_limit, n.most) AS found INTO odd
+              FROM (SELECT j.key, min(coalesce(j.key_limit, 1)) AS least, max(coalesce(j.key_limit, 1)) AS most
+                      FROM unnest(line_up.jobs) AS u(job) JOIN wsup.job j ON j.id = u.job
+                     GROUP BY j.key) n
+              LEFT JOIN LATERAL (
+                    (SELECT b.key_limit FROM wsup.blocked b
+                      WHERE b.key = n.key AND b.lane BETWEEN (TABLE low) AND (TABLE high)
+                      ORDER BY b.key DESC, b.rank DESC, b.job DESC LIMIT 1)
+                    UNION ALL
+                    (SELECT h.key_limit FROM wsup.key_holder h
+                      WHERE h.key = n.key AND h.lane BETWEEN (TABLE low) AND (TABLE high)
+                      ORDER BY h.key DESC, h.job DESC LIMIT 1)
+                    LIMIT 1) f ON true
+             WHERE (n.least <> n.most OR n.least <> f.key_limit)
+               AND NOT EXISTS (SELECT FROM wsup.key_limit o WHERE o.key = n.key)
+             LIMIT 1;
+            RAISE SQLSTATE 'WSUPL';
+        EXCEPTION WHEN SQLSTATE 'WSUPL' THEN NULL;
+        END;
+        IF odd.key IS NOT NULL THEN
             RAISE invalid_parameter_value USING MESSAGE = format(
                 'key %s: key_limit %s contradicts its other jobs, which have %s: wait until they have '
                 'ended, or set one for all: wsup keys set',
@@ -103,10 +173,11 @@ BEGIN
         END IF;
     END IF;
     WITH put AS (
-        INSERT INTO wsup.blocked AS b (job, rank, attempt, key_limit, key, queue)
+        INSERT INTO wsup.blocked AS b (job, rank, attempt, key_limit, lane, key, queue)
         SELECT j.id, -1 - j.priority, coalesce(line_up.attempts[u.nr], 1::smallint),
-               coalesce(j.key_limit, 1::smallint), j.key, j.queue
-          FROM unnest(line_up.jobs) WITH ORDINALITY AS u(job, nr) JOIN wsup.job j ON j.id = u.job
+               coalesce(j.key_limit, 1::smallint), l.last_value % 4, j.key, j.queue
+          FROM wsup.lane_turn l, unnest(line_up.jobs) WITH ORDINALITY AS u(job, nr)
+          JOIN wsup.job j ON j.id = u.job
         RETURNING b.key)
     SELECT array_agg(DISTINCT p.key) INTO keys FROM put p;
     PERFORM wsup.mark_keys(keys);
@@ -138,30 +209,34 @@ BEGIN
           FROM unnest(let_in.keys) WITH ORDINALITY AS k(key, nr);
     END IF;
     RETURN QUERY
-    WITH room AS MATERIALIZED (
+    WITH lanes AS MATERIALIZED (SELECT * FROM wsup.lanes_of_lines()),
+    low AS (SELECT l.low FROM lanes l), high AS (SELECT l.high FROM lanes l),
+    room AS MATERIALIZED (
         SELECT k.key, h.held, h.least, o.key_limit AS given,
                -- The first in line is asked for its limit only if nobody else has one.
                coalesce(let_in.most[k.nr], greatest(0, coalesce(o.key_limit, least(h.least, (
-                   SELECT b.key_limit FROM wsup.blocked b WHERE b.key = k.key
+                   SELECT b.key_limit FROM wsup.blocked b
+                    WHERE b.key = k.key AND b.lane BETWEEN (TABLE low) AND (TABLE high)
                     ORDER BY b.rank, b.job LIMIT 1))) - h.held)) AS n
           FROM unnest(let_in.keys) WITH ORDINALITY AS k(key, nr)
-         CROSS JOIN LATERAL (SELECT count(*) AS held, min(t.key_limit) AS least
-                               FROM wsup.key_holder t WHERE t.key = k.key) h
+         CROSS JOIN LATERAL (SELECT count(*) AS held, min(t.key_limit) AS least FROM wsup.key_holder t
+                              WHERE t.key = k.key AND t.lane BETWEEN (TABLE low) AND (TABLE high)) h
           LEFT JOIN wsup.key_limit o ON o.key = k.key),
     first AS MATERIALIZED (
-        SELECT b.at, row_number() OVER line + r.held
+        SELECT b.lane, b.at, row_number() OVER line + r.held
                      <= coalesce(r.given, least(r.least, first_value(b.key_limit) OVER line)) AS fits
           FROM room r
          CROSS JOIN LATERAL (
-            SELECT s.ctid AS at, s.rank, s.job, s.key_limit FROM wsup.blocked s WHERE s.key = r.key
+            SELECT s.lane, s.ctid AS at, s.rank, s.job, s.key_limit FROM wsup.blocked s
+             WHERE s.key = r.key AND s.lane BETWEEN (TABLE low) AND (TABLE high)
              ORDER BY s.rank, s.job LIMIT r.n FOR UPDATE SKIP LOCKED) b
         WINDOW line AS (PARTITION BY r.key ORDER BY b.rank, b.job)),
-    freed AS (
-        DELETE FROM wsup.blocked d WHERE d.ctid = ANY (ARRAY(SELECT f.at FROM first f WHERE f.fits))
-        RETURNING d.job, d.rank, d.attempt, d.key_limit, d.key, d.queue),
+    freed AS MATERIALIZED (
+        SELECT * FROM wsup.leave_line(ARRAY(SELECT f.lane FROM first f WHERE f.fits),
+                                      ARRAY(SELECT f.at FROM first f WHERE f.fits))),
     held AS (
-        INSERT INTO wsup.key_holder (job, key_limit, key)
-        SELECT f.job, f.key_limit, f.key FROM freed f),
+        INSERT INTO wsup.key_holder (job, key_limit, lane, key)
+        SELECT f.job, f.key_limit, l.last_value % 4, f.key FROM wsup.lane_turn l, freed f),
     gated AS MATERIALIZED (
         SELECT g.job FROM wsup.gated(ARRAY(SELECT f.job FROM freed f)) AS g(job) WHERE limited),
     made AS (
@@ -206,14 +281,66 @@ DECLARE
     came  bigint;
 BEGIN
     -- Who was deleted by hand while it had a turn will never end it.
+    WITH lanes AS MATERIALIZED (SELECT * FROM wsup.lanes_of_lines()),
+    low AS (SELECT l.low FROM lanes l), high AS (SELECT l.high FROM lanes l)
     DELETE FROM wsup.key_holder h USING unnest(keys) AS u(key)
-     WHERE h.key = u.key AND NOT EXISTS (SELECT FROM wsup.job j WHERE j.id = h.job);
+     WHERE h.key = u.key AND h.lane BETWEEN (TABLE low) AND (TABLE high)
+       AND NOT EXISTS (SELECT FROM wsup.job j WHERE j.id = h.job);
     SELECT array_agg(l.key) FILTER (WHERE l.jobs < l.room), coalesce(sum(l.jobs), 0)
       INTO short, came FROM wsup.let_in(keys, NULL) l;
     PERFORM wsup.mark_keys(ARRAY(
         SELECT u.key FROM unnest(short) AS u(key)
          WHERE EXISTS (SELECT FROM wsup.blocked b WHERE b.key = u.key)));
     RETURN came;
+END
+$$;
+
+-- Ends the turns of these jobs, and hands on those of serial keys: where the only one that may run has
+-- ended, the first in line has room, whatever its own limit is. Tells which turns of which keys are left
+-- to be handed on, the keys in whose line nobody was, and how many jobs were let in.
+CREATE FUNCTION wsup.hand_on_serial(ended bigint[], OUT keys text[], OUT turns bigint[], OUT idle text[],
+                                    OUT came bigint)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+BEGIN
+    WITH lanes AS MATERIALIZED (SELECT * FROM wsup.lanes_of_lines()),
+    low AS (SELECT l.low FROM lanes l), high AS (SELECT l.high FROM lanes l),
+    turn AS (
+        DELETE FROM wsup.key_holder h
+         USING unnest(hand_on_serial.ended) AS u(job) JOIN wsup.job j ON j.id = u.job
+         WHERE h.key = j.key AND h.job = j.id AND h.lane BETWEEN (TABLE low) AND (TABLE high)
+        RETURNING h.key, h.job, h.key_limit),
+    -- A limit that was set for the key, and is so no longer, may have let in more of them.
+    spent AS MATERIALIZED (
+        SELECT t.key, t.key_limit = 1 AND (
+                   NOT (SELECT s.is_called FROM wsup.key_limit_used s) OR NOT EXISTS (
+                   SELECT FROM wsup.key_holder o WHERE o.key = t.key AND o.job <> t.job
+                      AND o.lane BETWEEN (TABLE low) AND (TABLE high))) AS serial
+          FROM turn t),
+    first AS MATERIALIZED (
+        SELECT b.lane, b.at FROM spent t
+         CROSS JOIN LATERAL (
+            SELECT s.lane, s.ctid AS at FROM wsup.blocked s
+             WHERE s.key = t.key AND s.lane BETWEEN (TABLE low) AND (TABLE high)
+             ORDER BY s.rank, s.job LIMIT 1 FOR UPDATE SKIP LOCKED) b
+         WHERE t.serial),
+    next AS MATERIALIZED (
+        SELECT * FROM wsup.leave_line(ARRAY(SELECT f.lane FROM first f), ARRAY(SELECT f.at FROM first f))),
+    held AS (
+        INSERT INTO wsup.key_holder (job, key_limit, lane, key)
+        SELECT n.job, n.key_limit, l.last_value % 4, n.key FROM wsup.lane_turn l, next n),
+    made AS (
+        INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
+        SELECT n.job, n.rank, n.attempt, l.last_value % 4, n.queue FROM wsup.lane_turn l, next n)
+    SELECT array_agg(l.key) FILTER (WHERE NOT l.serial), array_agg(l.n) FILTER (WHERE NOT l.serial),
+           array_agg(l.key) FILTER (WHERE l.serial), (SELECT count(*) FROM next)
+      INTO keys, turns, idle, came
+      FROM (SELECT k.key, k.serial, count(*) AS n
+              FROM (SELECT t.key, t.serial FROM spent t EXCEPT ALL SELECT n.key, true FROM next n) k
+             GROUP BY k.key, k.serial) l;
 END
 $$;
 
@@ -230,12 +357,16 @@ AS $$
 DECLARE
     keys  text[];
     turns bigint[];
+    idle  text[];
     gates text[];                          -- of limits (0016_limits.sql)
-    limit_came bigint := 0;
+    came  bigint := 0;
 BEGIN
     IF EXISTS (SELECT FROM wsup.limits) THEN
         SELECT f.keys, f.turns, f.gates INTO keys, turns, gates FROM wsup.free_turns(jobs) f;
-        limit_came := wsup.serve_gates(gates, at_once);
+        came := wsup.serve_gates(gates, at_once);
+    ELSIF at_once AND NOT EXISTS (SELECT FROM wsup.key_limit) AND NOT EXISTS (SELECT FROM wsup.queue_order) THEN
+        SELECT s.keys, s.turns, s.idle, s.came INTO keys, turns, idle, came FROM wsup.hand_on_serial(jobs) s;
+        came := came + wsup.look_again(idle);
     ELSE
         WITH freed AS (
             DELETE FROM wsup.key_holder h
@@ -246,12 +377,12 @@ BEGIN
           FROM (SELECT freed.key, count(*) AS n FROM freed GROUP BY freed.key) f;
     END IF;
     IF keys IS NULL THEN
-        RETURN limit_came;
+        RETURN came;
     ELSIF at_once THEN
-        RETURN limit_came + wsup.hand_on(keys, turns);
+        RETURN came + wsup.hand_on(keys, turns);
     END IF;
     PERFORM wsup.mark_keys(keys);
-    RETURN limit_came;
+    RETURN came;
 END
 $$;
 
@@ -356,6 +487,7 @@ BEGIN
     ELSIF key_limit IS NULL THEN
         DELETE FROM wsup.key_limit l WHERE l.key = set_key_limit.key;
     ELSE
+        PERFORM nextval('wsup.key_limit_used');
         INSERT INTO wsup.key_limit AS l (key, key_limit) VALUES (key, key_limit)
         ON CONFLICT ON CONSTRAINT key_limit_pkey DO UPDATE SET key_limit = excluded.key_limit;
     END IF;

@@ -90,11 +90,11 @@ BEGIN
           JOIN wsup.job j ON j.id = u.job
           LEFT JOIN wsup.queue_order o ON o.queue = j.queue),
     put AS (
-        INSERT INTO wsup.blocked AS b (job, rank, attempt, key_limit, key, queue)
+        INSERT INTO wsup.blocked AS b (job, rank, attempt, key_limit, lane, key, queue)
         SELECT a.id, CASE WHEN a.ageing IS NULL THEN -1 - a.priority
                           ELSE wsup.aged_rank(a.ageing, a.priority, a.since) END,
-               coalesce(a.attempt, 1::smallint), 1, wsup.line_of(a.queue, a.key), a.queue
-          FROM asked a WHERE a.turns
+               coalesce(a.attempt, 1::smallint), 1, l.last_value % 4, wsup.line_of(a.queue, a.key), a.queue
+          FROM wsup.lane_turn l, asked a WHERE a.turns
         RETURNING b.key)
     SELECT array_agg(a.id) FILTER (WHERE NOT a.turns),
            CASE WHEN line_up_by_turns.attempts IS NOT NULL

@@ -18,7 +18,8 @@ CREATE TABLE wsup.limits (
     by_hand     boolean          NOT NULL DEFAULT false,   -- set by somebody, whatever the code says
     app         text,                          -- whose code says …
     coded       json,                          -- … this
-    streamed    boolean          NOT NULL DEFAULT false    -- its jobs have streams of their own
+    streamed    boolean          NOT NULL DEFAULT false,   -- its jobs have streams of their own
+    term        bigint                         -- another one each time that there is a max_running again
 );
 
 -- How far a gate is. No row is updated: each version is a row of its own, the newest is found first,
@@ -32,6 +33,7 @@ CREATE TABLE wsup.gate_state (
     low_rank integer          NOT NULL,        -- in the line, all before this place are dead for good
     low_job  bigint           NOT NULL,
     timer    bigint,                           -- the number of its timer, if it has one
+    term     bigint,                           -- of the limit, when these were let in
     gate     text COLLATE "C" NOT NULL,
     PRIMARY KEY (gate, version)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
@@ -226,8 +228,9 @@ BEGIN
           FROM wsup.lane_turn l, next n WHERE n.gate IS NULL
         RETURNING 1),
     put AS (
-        INSERT INTO wsup.blocked AS b (job, rank, attempt, key_limit, key, queue)
-        SELECT n.id, -1 - n.priority, n.attempt, 1, n.gate, n.queue FROM next n WHERE n.gate IS NOT NULL
+        INSERT INTO wsup.blocked AS b (job, rank, attempt, key_limit, lane, key, queue)
+        SELECT n.id, -1 - n.priority, n.attempt, 1, l.last_value % 4, n.gate, n.queue
+          FROM wsup.lane_turn l, next n WHERE n.gate IS NOT NULL
         RETURNING b.key, b.rank, b.job),
     first AS (
         SELECT DISTINCT ON (p.key) p.key, p.rank, p.job FROM put p ORDER BY p.key, p.rank, p.job)
@@ -293,15 +296,19 @@ BEGIN
     SELECT * INTO old FROM wsup.gate_state u WHERE u.gate = serve.gate ORDER BY u.version DESC LIMIT 1;
     new := old;
     IF old.version IS NULL THEN
-        new := (0, '{}', NULL, NULL, -2147483648, -1, NULL, serve.gate);
+        new := (0, '{}', NULL, NULL, -2147483648, -1, NULL, NULL, serve.gate);
     ELSIF (serve.rank, serve.job) < (old.low_rank, old.low_job) THEN
         new.low_rank := serve.rank;
         new.low_job := serve.job;
     END IF;
-    IF l.max_running IS NULL THEN
+    IF l.max_running IS NULL OR l.term IS DISTINCT FROM new.term THEN
+        -- Nor do those count that had turns before the limit was lifted, should there be one again: who
+        -- was taken meanwhile will not end them.
         DELETE FROM wsup.key_holder h WHERE new.holders <> '{}' AND h.key = serve.gate;
         new.holders := '{}';
-    ELSE
+    END IF;
+    new.term := l.term;
+    IF l.max_running IS NOT NULL THEN
         -- Each is looked up by itself: those that are over are not waded through.
         SELECT coalesce(range_agg(int8range(n.job, n.job + 1)), '{}'),
                least(room, l.max_running - count(*)) INTO new.holders, room
@@ -325,16 +332,16 @@ BEGIN
 
     IF room > 0 THEN
         WITH first AS MATERIALIZED (
-            SELECT b.ctid AS at FROM wsup.blocked b
+            SELECT b.lane, b.ctid AS at FROM wsup.blocked b
              WHERE b.key = serve.gate AND (b.rank, b.job) >= (new.low_rank, new.low_job)
              ORDER BY b.rank, b.job LIMIT room FOR UPDATE SKIP LOCKED),
-        freed AS (
-            DELETE FROM wsup.blocked d WHERE d.ctid = ANY (ARRAY(SELECT f.at FROM first f))
-            RETURNING d.job, d.rank, d.attempt, d.queue),
+        freed AS MATERIALIZED (
+            SELECT * FROM wsup.leave_line(ARRAY(SELECT f.lane FROM first f), ARRAY(SELECT f.at FROM first f))),
         held AS (
-            INSERT INTO wsup.key_holder (job, key_limit, key)
-            SELECT f.job, 1, serve.gate FROM freed f WHERE l.max_running IS NOT NULL
-            ON CONFLICT DO NOTHING),
+            INSERT INTO wsup.key_holder (job, key_limit, lane, key)
+            SELECT f.job, 1, t.last_value % 4, serve.gate FROM wsup.lane_turn t, freed f
+             WHERE l.max_running IS NOT NULL
+               AND NOT EXISTS (SELECT FROM wsup.key_holder h WHERE h.key = serve.gate AND h.job = f.job)),
         -- After that of its task there is no other gate.
         made AS (
             INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
@@ -361,12 +368,13 @@ BEGIN
     END IF;
     new.timer := wsup.set_timer(serve.gate, old.timer, due);
 
-    IF l.gate IS NULL OR old.at > now OR (new.holders, new.low_rank, new.low_job, new.timer, came) IS DISTINCT FROM
-       (old.holders, old.low_rank, old.low_job, old.timer, 0::bigint) THEN
+    IF l.gate IS NULL OR old.at > now OR (new.holders, new.low_rank, new.low_job, new.timer, new.term, came)
+       IS DISTINCT FROM (old.holders, old.low_rank, old.low_job, old.timer, old.term, 0::bigint) THEN
         DELETE FROM wsup.gate_state u WHERE u.gate = serve.gate AND u.version = old.version;
         IF l.gate IS NOT NULL OR new.timer IS NOT NULL THEN
-            INSERT INTO wsup.gate_state (holders, tokens, at, low_rank, low_job, timer, gate)
-            VALUES (new.holders, new.tokens, new.at, new.low_rank, new.low_job, new.timer, serve.gate);
+            INSERT INTO wsup.gate_state (holders, tokens, at, low_rank, low_job, timer, term, gate)
+            VALUES (new.holders, new.tokens, new.at, new.low_rank, new.low_job, new.timer, new.term,
+                    serve.gate);
         END IF;
     END IF;
     RETURN CASE WHEN came = 0 OR l.kind = 'task' THEN came
@@ -399,7 +407,7 @@ BEGIN
     INSERT INTO wsup.ready (job, rank, attempt, lane, queue, key)
     SELECT made, 0, 0, u.last_value % 4, E'\004', gate FROM wsup.lane_turn u;
     -- Who serves is to set its clock, and others, too, lest it die: to somewhat later.
-    PERFORM pg_notify('wsup_' || t.id, 'token ' || t.seconds)
+    PERFORM pg_notify(wsup.channel(t.id::integer), 'token ' || t.seconds)
        FROM (SELECT s.supervisor::text AS id, 1 + extract(epoch FROM due - clock_timestamp()) AS seconds
                FROM wsup.sleeper s
               WHERE s.supervisor::text IS DISTINCT FROM current_setting('wsup.taker', true)
@@ -570,7 +578,8 @@ BEGIN
            SET max_running = c.max_running, rate = c.rate, per_second = wsup.per_second(c.rate),
                burst = CASE WHEN c.rate IS NOT NULL
                             THEN coalesce(c.burst, greatest(1, floor(wsup.per_second(c.rate)))) END,
-               per_host = c.per_host, streamed = u.streamed OR c.per_host IS NOT NULL
+               per_host = c.per_host, streamed = u.streamed OR c.per_host IS NOT NULL,
+               term = CASE WHEN u.max_running IS NULL THEN nextval('wsup.gate_version') ELSE u.term END
           FROM json_to_record(coalesce(was.coded, '{}'))
                AS c(max_running integer, rate text, burst integer, per_host integer)
          WHERE u.gate = was.gate AND NOT u.by_hand
@@ -665,16 +674,17 @@ BEGIN
         RETURN;
     END IF;
     INSERT INTO wsup.limits AS u (gate, kind, name, max_running, rate, per_second, burst, per_host,
-                                  by_hand, streamed)
+                                  by_hand, streamed, term)
     VALUES (at, set_limit.kind, set_limit.name, set_limit.max_running, set_limit.rate,
             wsup.per_second(set_limit.rate),
             CASE WHEN set_limit.rate IS NOT NULL THEN coalesce(
                 set_limit.burst, greatest(1, floor(wsup.per_second(set_limit.rate)))) END,
-            set_limit.per_host, true, set_limit.per_host IS NOT NULL)
+            set_limit.per_host, true, set_limit.per_host IS NOT NULL, nextval('wsup.gate_version'))
     ON CONFLICT ON CONSTRAINT limits_pkey DO UPDATE
        SET max_running = excluded.max_running, rate = excluded.rate, per_second = excluded.per_second,
            burst = excluded.burst, per_host = excluded.per_host, by_hand = true,
-           streamed = u.streamed OR excluded.streamed;
+           streamed = u.streamed OR excluded.streamed,
+           term = CASE WHEN u.max_running IS NULL THEN excluded.term ELSE u.term END;
     PERFORM wsup.limit_changed(was, at);
 END
 $$;

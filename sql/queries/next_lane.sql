@@ -1,1 +1,1 @@
-SELECT pg_catalog.nextval('wsup.lane_turn'::pg_catalog.regclass)
+SELECT wsup.next_lane(%s::integer[])

@@ -1,1 +1,1 @@
-SELECT wsup.sweep(%s::integer, %s::integer)
+SELECT wsup.sweep(%s::integer, %s::integer, %s::text)

@@ -20,7 +20,7 @@ from wsup.cli import main
 from wsup.config.embedded import EmbeddedServer
 from wsup.demo.complexity import Function, measured
 from wsup.demo.screen import Display, Progress
-from wsup.demo.tasks import library_files
+from wsup.demo.tasks import LIBRARY
 
 #: Seconds; the machine may have one core, and other tests to run.
 PATIENCE = 180
@@ -40,6 +40,16 @@ try:
         os.waitpid(-1, 0)
 except ChildProcessError:
     sys.exit(code)
+"""
+
+#: Bytes; the demo of the whole library keeps two processors busy for a quarter of a minute.
+SMALL = 40_000
+BROKEN = "test/tokenizedata/bad_coding.py"
+FOREIGN = "site-packages/foreign.py"
+ANOTHER_LIBRARY = """
+import sysconfig
+
+sysconfig.get_path = lambda name: {{"stdlib": {!r}}}[name]
 """
 
 SOURCE = dedent('''
@@ -91,14 +101,31 @@ def temporary() -> Iterator[Path]:
 
 
 @pytest.fixture
-def demo(tmp_path: Path, temporary: Path) -> Iterator["subprocess.Popen[str]"]:
+def library(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """What a process must be told to find only the small ones of the library's modules, one that
+    is no Python, the one with the most complex functions, and one that isn't the library's."""
+    if getattr(request, "param", "whole") == "whole":
+        return {}
+    folder = tmp_path / "library"
+    small = [file.name for file in LIBRARY.glob("*.py") if file.stat().st_size < SMALL]
+    for name in (*small, "subprocess.py", BROKEN, FOREIGN):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).symlink_to(LIBRARY / (name if name != FOREIGN else "this.py"))
+    (tmp_path / "sitecustomize.py").write_text(ANOTHER_LIBRARY.format(str(folder)))
+    return {"PYTHONPATH": str(tmp_path)}
+
+
+@pytest.fixture
+def demo(
+    tmp_path: Path, temporary: Path, library: dict[str, str]
+) -> Iterator["subprocess.Popen[str]"]:
     """The demo in an empty folder, which must be left empty, below the launcher."""
     here = tmp_path / "here"
     here.mkdir()
     with subprocess.Popen(
         [sys.executable, "-c", LAUNCHER, sys.executable, "-m", "wsup", "demo"],
         cwd=here,
-        env={**os.environ, "TMPDIR": str(temporary), "WSUP_QUEUES": "not,this,one"},
+        env={**os.environ, **library, "TMPDIR": str(temporary), "WSUP_QUEUES": "not,this,one"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -124,14 +151,18 @@ def read_until(process: "subprocess.Popen[str]", text: str) -> None:
 # as a process -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "library", ["small", pytest.param("whole", marks=pytest.mark.slow)], indirect=True
+)
 def test_the_demo_runs_a_job_for_every_file_and_leaves_nothing(
-    demo: "subprocess.Popen[str]",
+    demo: "subprocess.Popen[str]", library: dict[str, str]
 ) -> None:
     output, errors = demo.communicate(timeout=PATIENCE)
     assert (demo.returncode, errors) == (0, "")
     assert "\x1b" not in output
-    total = len(library_files())
-    assert total > 500
+    files = files_of(library)
+    total = len(files)
+    assert total > (100 if library else 500)
     assert f"A job for each of the {total:,} source files" in output
     assert re.search(rf"^{total:,} jobs in [\d.]+ s: [\d,]+ jobs/s", output, re.MULTILINE)
 
@@ -146,10 +177,24 @@ def test_the_demo_runs_a_job_for_every_file_and_leaves_nothing(
     assert sum(int(row[1].replace(",", "")) for row in rows) == total
 
     assert re.search("^(No job|[0-9]+ jobs) failed", failures)
-    if "test/tokenizedata/bad_coding.py" in library_files():
+    if BROKEN in files:
         assert re.search(
             r"^  SyntaxError: \d+\n    .+\.py: .+\(.+\.py, line", failures, re.MULTILINE
         )
+
+
+def files_of(library: dict[str, str]) -> list[str]:
+    """What `library_files` finds in such a process."""
+    code = "from wsup.demo.tasks import library_files; print(*library_files(), sep='\\n')"
+    listed = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **library},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    assert FOREIGN not in listed
+    return listed
 
 
 def test_ctrl_c_ends_it_and_all_that_it_started(demo: "subprocess.Popen[str]") -> None:

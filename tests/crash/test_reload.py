@@ -16,7 +16,8 @@ from wsup.supervisor.priority import WARMING_NICE, can_come_back
 
 Connection = psycopg.Connection[Any]
 
-RELOADS = 8
+#: To each number of subworkers, with and without the other queue.
+RELOADS = 6
 
 
 def running_job(connection: Connection, folder: Path) -> tuple[int, Path]:

@@ -1,11 +1,14 @@
 """Jobs go the whole road: enqueue, pull, dispatch, execute, gather, commit."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from running import Supervisor, enqueue, finished, state, until
+
+from wsup.supervisor.pace import MEAN_SECONDS
 
 Connection = psycopg.Connection[Any]
 
@@ -184,3 +187,59 @@ def test_jobs_that_can_not_start_here_soon_go_to_another_host(
     assert state(connection, long) == "running"
     go.touch()
     assert finished(connection, long) == ["succeeded"]
+
+
+def test_jobs_for_which_this_host_is_too_slow_go_to_another_one(
+    make_supervisor: Callable[..., Supervisor], connection: Connection, tmp_path: Path
+) -> None:
+    """The first one had good reason to pull many, and gets on with them, but so slowly."""
+    first, second = (make_supervisor("--subworkers", "1").start() for _ in range(2))
+    second.ask("pause")
+    with connection.transaction():
+        quick = [enqueue(connection, "noop") for _ in range(300)]
+    finished(connection, *quick)
+    with connection.transaction():
+        jobs = [enqueue(connection, "nap", seconds=0.1) for _ in range(100)]
+    until(lambda: first.status()["queued"] > 50, "it holds more than it can begin within seconds")
+    second.ask("resume")
+    assert set(finished(connection, *jobs)) == {"succeeded"}
+    assert second.status()["done"] > 0
+
+
+def test_what_was_done_long_ago_says_nothing_about_what_comes(
+    make_supervisor: Callable[..., Supervisor], connection: Connection, tmp_path: Path
+) -> None:
+    """No more is pulled than can begin, but for one, which might be async."""
+    supervisor = make_supervisor("--subworkers", "2").start()
+    with connection.transaction():
+        quick = [enqueue(connection, "noop") for _ in range(300)]
+    finished(connection, *quick)
+    time.sleep(MEAN_SECONDS)
+    go = tmp_path / "go"
+    with connection.transaction():
+        jobs = [enqueue(connection, "wait_for_file", path=str(go)) for _ in range(100)]
+    until(lambda: [state(connection, job) for job in jobs[:2]] == ["running"] * 2)
+    assert {state(connection, job) for job in jobs[3:]} == {"ready"}
+    assert supervisor.status()["queued"] <= 1
+    go.touch()
+    assert set(finished(connection, *jobs)) == {"succeeded"}
+
+
+def test_an_async_job_runs_beside_a_long_one_for_which_others_wait(
+    make_supervisor: Callable[..., Supervisor], connection: Connection, tmp_path: Path
+) -> None:
+    """It is found, although those were pulled in vain before."""
+    supervisor = make_supervisor("--subworkers", "1").start()
+    go = tmp_path / "go"
+    long = enqueue(connection, "wait_for_file", path=str(go))
+    until(lambda: state(connection, long) == "running")
+    with connection.transaction():
+        waiting = [enqueue(connection, "noop") for _ in range(5)]
+    until(lambda: "given back" in supervisor.log, "one was pulled in vain")
+    (tmp_path / "there").touch()
+    beside = enqueue(connection, "wait_async", path=str(tmp_path / "there"))
+    connection.execute("UPDATE wsup.ready SET rank = -100 WHERE job = %s", [beside])
+    assert finished(connection, beside) == ["succeeded"]
+    assert state(connection, long) == "running"
+    go.touch()
+    assert set(finished(connection, long, *waiting)) == {"succeeded"}

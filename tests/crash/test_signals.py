@@ -42,11 +42,10 @@ def test_term_gives_back_what_waits_behind_a_running_job(
 ) -> None:
     """Short jobs have taught it to pull many at once."""
     supervisor = make_supervisor("--subworkers", "1").start()
-    with connection.transaction():
-        quick = [enqueue(connection, "noop") for _ in range(300)]
-    finished(connection, *quick)
     started, go = tmp_path / "started", tmp_path / "go"
-    with connection.transaction():
+    with connection.transaction():  # without a pause, after which that would be forgotten
+        for _ in range(300):
+            enqueue(connection, "noop")
         job = enqueue(connection, "wait_for_file", path=str(go), started=str(started))
         others = [enqueue(connection, "noop") for _ in range(400)]
     until(started.exists)

@@ -61,10 +61,18 @@ def test_an_idle_supervisor_is_silent(
     make_supervisor("--subworkers", "2").start()
     finished(connection, enqueue(connection, "noop"))
     until(lambda: sleepers(connection))
+    until(lambda: is_silent(connection), "it has looked for the last time")
 
     before = calls(connection)
     time.sleep(6)  # what is measured is that nothing happens
     assert calls(connection) - before <= 3
+
+
+def is_silent(connection: Connection) -> bool:
+    """It has said that it sleeps before it looks for those who have not heard that."""
+    before = calls(connection)
+    time.sleep(0.2)
+    return calls(connection) == before
 
 
 def test_nothing_is_asked_while_every_subworker_has_work(
@@ -73,10 +81,10 @@ def test_nothing_is_asked_while_every_subworker_has_work(
     """Demand drives the pull, not a timer. (What an async task could run beside is asked for.)"""
     count_statements(connection)
     make_supervisor("--subworkers", "1").start()
+    until(lambda: sleepers(connection))
     started, go = tmp_path / "started", tmp_path / "go"
     long = enqueue(connection, "wait_for_file", path=str(go), started=str(started))
     until(started.exists)
-    until(lambda: sleepers(connection))
 
     def pulls() -> int:
         return calls(connection, "%wsup.pull(%")

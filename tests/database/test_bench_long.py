@@ -11,7 +11,7 @@ from rooted import import_from_root
 
 import_from_root("bench")
 
-from bench.peers import obstacles, steady, system  # noqa: E402
+from bench.peers import agents, obstacles, steady, system  # noqa: E402
 from bench.peers.errors import JobsWrong, PeerFailed  # noqa: E402
 from bench.peers.install import Installed  # noqa: E402
 from bench.peers.stage import Bench, Stage, stage  # noqa: E402
@@ -124,3 +124,15 @@ def test_an_obstacle_is_checked(bench: Bench, fault: str, complaint: str) -> Non
         pytest.raises(JobsWrong, match=complaint),
     ):
         obstacles.tomorrow(one, "noop")
+
+
+def test_a_number_of_processes_drains_each_kind_of_jobs(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agents, "AGENTS", (1,))
+    with stage(bench, lossy("none"), "http", agents.all_jobs(bench.scale, single=True)) as one:
+        found = agents.measure(one, "noop")
+    for name in agents.KINDS:
+        for each in ("rate", "connections", "transactions", "database", "agents"):
+            assert found[f"{name}_{each}"][0] > 0, (name, each)  # type: ignore[index]
+    assert found["noop_connections"] == [8.0]

@@ -85,10 +85,10 @@ def test_a_rescue_does_not_wait_for_who_is_stopped_amid_a_turn(
 
 def test_due_jobs_are_promoted_once(connection: Connection) -> None:
     due = [
-        one(connection, "SELECT wsup.enqueue('noop', delay => interval '10 ms')") for _ in range(3)
+        one(connection, "SELECT wsup.enqueue('noop', delay => interval '200 ms')") for _ in range(3)
     ]
     later = one(connection, "SELECT wsup.enqueue('noop', delay => interval '1 hour')")
-    connection.execute("SELECT pg_sleep(0.02)")
+    connection.execute("SELECT pg_sleep(0.25)")
     promoted, next_due = connection.execute("SELECT * FROM wsup.promote(100)").fetchone() or ()
     assert promoted == 3
     assert 3500 < next_due <= 3600

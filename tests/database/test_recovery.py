@@ -9,13 +9,14 @@ from road import fill, places, pull, settle, succeeded, with_source
 
 from wsup.sql.answers import Row
 from wsup.sql.settlement import Back, Entry
-from wsup.sql.source import PostgresSource
 from wsup.subworkers.memory import SharedMemory
 from wsup.supervisor.gather import Gather
 from wsup.supervisor.member import Member
 from wsup.supervisor.recovery import Recovery
+from wsup.supervisor.source import Source
 
 Connection = psycopg.Connection[Any]
+pytestmark = pytest.mark.usefixtures("each_source")
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def compare(
     member = Member(0, 1, SharedMemory.create(places=1, ring_bytes=65536))
     member.held = {row[1]: row for row in held}
 
-    async def work(source: PostgresSource) -> None:
+    async def work(source: Source) -> None:
         found = await source.own_claims(0)
         Recovery(gather).compare(found, backlog, [member], after_loss=after_loss)
 

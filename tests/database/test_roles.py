@@ -13,6 +13,7 @@ from roles import ROLES_SQL, grant, roles_on
 from wsup import App
 from wsup.cli import main
 from wsup.errors import DatabaseError
+from wsup.sql.lanes import LANES, TABLES, Lane
 from wsup.sql.schedules import Definition, Move
 from wsup.sql.source import PostgresSource
 
@@ -172,9 +173,11 @@ def test_the_running_role_looks_after_the_lanes(
     dsns: dict[str, str], connection: Connection
 ) -> None:
     async def work(source: PostgresSource) -> None:
-        await source.lanes.vacuum(0)
-        await source.lanes.next_lane()
-        assert [await source.lanes.sweep(lane, 100) for lane in range(4)].count(True) == 3
+        await source.lanes.vacuum(Lane("ready", 0))
+        await source.lanes.next_lane([0])
+        for table in TABLES:
+            swept = [await source.lanes.sweep(Lane(table, lane), 100) for lane in range(LANES)]
+            assert swept.count(True) == LANES - 1
 
     with_source(dsns["run"], work)
     assert connection.execute("SELECT count(*) FROM wsup.ready").fetchone() == (1,)

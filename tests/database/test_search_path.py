@@ -13,6 +13,7 @@ from road import failed, pull, settle, succeeded, with_source
 
 from wsup import App
 from wsup.sql.answers import Pull
+from wsup.sql.lanes import Lane
 from wsup.sql.migrate import migrate
 from wsup.sql.source import PostgresSource
 from wsup.sql.statements import QUERIES
@@ -132,6 +133,7 @@ def test_our_functions_are_not_misled(
             "wsup.beat(1, '{default}', 1, 1, '{0,0,0}', true)",
             "wsup.peers(1)",
             "wsup.sweep(0, 10)",
+            "wsup.next_lane('{0}')",
             "wsup.status(2)",
             "wsup.rescue(1, 5)",
             "wsup.cancel('{1,2,3}')",
@@ -183,9 +185,9 @@ def test_a_supervisor_is_not_misled(trapped: Callable[[str], str], connection: C
         )
         await source.look(["default"])
         await source.peers()
-        await source.lanes.vacuum(0)
-        await source.lanes.next_lane()
-        await source.lanes.sweep(0, 10)
+        await source.lanes.vacuum(Lane("ready", 0))
+        await source.lanes.next_lane([0])
+        await source.lanes.sweep(Lane("ready", 0), 10)
         assert await source.predecessor(source.supervisor, "h", 1)
         await source.rescue(source.supervisor, 5)
         await source.leave()

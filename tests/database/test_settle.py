@@ -17,14 +17,15 @@ from road import (
 
 from wsup.sql.answers import Pull, Turn
 from wsup.sql.settlement import CANCELLED, Over
-from wsup.sql.source import PostgresSource
+from wsup.supervisor.source import Source
 
 Connection = psycopg.Connection[Any]
+pytestmark = pytest.mark.usefixtures("each_source")
 
 
 def test_every_kind_goes_through_one_batch(database: str, connection: Connection) -> None:
-    fill(connection, 7)
-    rows = pull(connection, 7)
+    fill(connection, 8)
+    rows = pull(connection, 8)
     cancelled = Over(rows[6][0], rows[6][1], 1, CANCELLED, 0.0, 0, None, "why")
     refused = settle(
         database,
@@ -35,14 +36,17 @@ def test_every_kind_goes_through_one_batch(database: str, connection: Connection
         put_off(rows[4], delay=60),
         put_off(rows[5]),
         cancelled,
+        failed(rows[7], retry_after=0),
     )
     assert refused == 0
     assert [places(connection, row[1]) for row in rows] == [
         ["succeeded"], ["succeeded"], ["failed"], ["waiting"], ["waiting"], ["ready"],
-        ["cancelled"],
+        ["cancelled"], ["ready"],
     ]  # fmt: skip
     attempts = connection.execute("SELECT job, attempt FROM wsup.waiting").fetchall()
     assert dict(attempts) == {rows[3][1]: 2, rows[4][1]: 1}
+    attempts = connection.execute("SELECT job, attempt FROM wsup.ready").fetchall()
+    assert dict(attempts) == {rows[5][1]: 1, rows[7][1]: 2}
     assert connection.execute("SELECT count(*) FROM wsup.claim").fetchone() == (0,)
 
 
@@ -109,7 +113,7 @@ def test_a_poisonous_result_hurts_only_its_own_job(
     fill(connection, 1)
     entries = [succeeded(row, poison if i == 4 else b"0") for i, row in enumerate(rows)]
 
-    async def work(source: PostgresSource) -> Turn:
+    async def work(source: Source) -> Turn:
         return await source.turn(entries, Pull(["default"], 5))
 
     turn = with_source(database, work)

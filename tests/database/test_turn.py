@@ -10,56 +10,16 @@ import psycopg
 import pytest
 from relay import Relay
 from road import fill, places, pull, succeeded, with_source
+from told import Told
 
-from wsup.sql.answers import Pull, Row, Turn
+from wsup.sql.answers import Pull
+from wsup.sql.lanes import Lane
 from wsup.sql.listener import Listener
-from wsup.sql.settlement import Entry
 from wsup.sql.source import PostgresSource
-from wsup.supervisor.gather import Gather
-from wsup.supervisor.turn import Source, Turns
 
 Connection = psycopg.Connection[Any]
 #: What the server says at the end of each round trip: ReadyForQuery.
 END_OF_A_ROUND_TRIP = b"Z\x00\x00\x00\x05"
-
-
-class Told:
-    """Turns with a source of their own, and what they have told the others."""
-
-    def __init__(self, source: Source, *, batch: int = 500, batch_bytes: int = 1 << 20):
-        self.rows: list[Row] = []
-        self.lost: list[str] = []
-        self.wanted = 0
-        self.gather = Gather(
-            on_finished=lambda: None,
-            on_ready=lambda _: None,
-            on_unfit=lambda *_: None,
-            on_returned=lambda _: None,
-            on_untrusted=lambda *_: None,
-        )
-        self.turns = Turns(
-            source,
-            self.gather,
-            batch=batch,
-            batch_bytes=batch_bytes,
-            wanted=lambda: self.wanted,
-            starving=lambda: False,
-            busy=lambda: True,
-            in_doubt=lambda: False,
-            on_rows=self.rows.extend,
-            on_settled=lambda *_: None,
-            on_dry=lambda: None,
-            asleep=lambda: False,
-            on_passed=lambda: None,
-            on_due=lambda _: None,
-            on_lost=self.lost.append,
-        )
-        self.turns.queues = ("default",)
-
-    def finish(self, entries: list[Entry], size: int = 0) -> None:
-        """Have these wait for the next turn; each brings `size` bytes."""
-        self.gather.finished += entries
-        self.gather.finished_bytes += size * len(entries)
 
 
 @pytest.fixture
@@ -135,6 +95,7 @@ def test_a_turn_is_one_round_trip(relay: Relay, connection: Connection) -> None:
     assert b"".join(heard).count(END_OF_A_ROUND_TRIP) == 1
 
 
+@pytest.mark.usefixtures("each_source")
 @pytest.mark.parametrize(
     ("batch", "batch_bytes", "steps"),
     [(4, 1 << 20, [4, 8, 10]), (500, 3500, [3, 6, 9, 10]), (500, 10, list(range(1, 11)))],
@@ -224,36 +185,6 @@ def test_nothing_is_handed_out_unless_the_commit_has_succeeded(
     assert {place for job in jobs for place in places(connection, job)} == {"ready"}
 
 
-class Prompt:
-    """Has its answers before anybody waits for them, as a driver has who finds them on the socket
-    at the first look."""
-
-    connected = True
-
-    def __init__(self, *answers: Turn) -> None:
-        self._answers = list(answers)
-
-    async def turn(
-        self, entries: object, pull: object, *, promote: int = 0, notes: object = ()
-    ) -> Turn:
-        return self._answers.pop(0)
-
-
-def test_turns_that_never_wait_lose_no_job() -> None:
-    rows: list[Row] = [(1, job, 1, "noop", "default", "{}", None) for job in range(3)]
-
-    async def work() -> None:
-        told = Told(Prompt(*(Turn([row]) for row in rows)), batch=1)
-        told.turns.pulling, told.wanted = True, 10
-        told.finish([succeeded(row) for row in rows])  # so that what comes is handed out later
-        for _ in rows:
-            await told.turns.take()
-        await asyncio.sleep(0)
-        assert told.rows == rows
-
-    asyncio.run(work())
-
-
 def test_everything_is_read_committed_whatever_the_default(
     database: str, connection: Connection
 ) -> None:
@@ -278,8 +209,8 @@ def test_everything_is_read_committed_whatever_the_default(
         async with listening(database) as heard:
             rows = (await source.turn([], one)).rows + (await heard.turn([], one)).rows
         await source.turn([succeeded(row) for row in rows], one)
-        await source.lanes.next_lane()
-        assert await source.lanes.sweep(0, 100), "refused in any other isolation"
+        await source.lanes.next_lane([0])
+        assert await source.lanes.sweep(Lane("ready", 0), 100), "refused in any other isolation"
 
     with_source(database, work)
     levels = connection.execute("SELECT name, count(*) FROM public.level GROUP BY name").fetchall()

@@ -88,11 +88,38 @@ class Purged:
 
 
 @dataclass(frozen=True)
-class Limited:
+class KeyLimited:
     """A key, by an operator; None: what its jobs say."""
 
     key: str
     limit: int | None
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Of a task or a queue; None: none."""
+
+    max_running: int | None = None
+    per_day: int | None = None
+    burst: int | None = None
+    per_host: int | None = None
+
+
+@dataclass(frozen=True)
+class Limited:
+    """By an operator."""
+
+    gate: str
+    limit: Limit
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """A queue, by an operator."""
+
+    queue: str
+    fair: bool
+    ageing: bool
 
 
 @dataclass(frozen=True)

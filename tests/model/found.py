@@ -22,6 +22,12 @@ class Found:
     turns: set[tuple[str, int]] = field(default_factory=set)
     #: Keys that somebody has to look at.
     marks: set[str] = field(default_factory=set)
+    #: Gates that will be looked at in time.
+    timers: set[str] = field(default_factory=set)
+    #: By job, the line in which it stands.
+    lines: dict[int, str] = field(default_factory=dict)
+    #: Jobs that are ready among those of their task alone.
+    apart: set[int] = field(default_factory=set)
     #: Jobs that are to be cancelled.
     asked: set[int] = field(default_factory=set)
     #: Jobs that loose ends are about: children, and parents that have ended.
@@ -30,20 +36,27 @@ class Found:
     oddities: list[str] = field(default_factory=list)
 
 
-LOOK = """
+LOOK = r"""
 SELECT 'request', id, 0, 0, 0, NULL FROM wsup.job
 UNION ALL SELECT 'asked', job, 0, 0, 0, NULL FROM wsup.cancel_request
 UNION ALL
-SELECT 'ready', r.job, 0, 0, r.attempt,
+SELECT 'ready', coalesce(r.real_job, r.job), 0, 0, r.attempt,
        CASE WHEN j.id IS NULL THEN 'ready without a request'
-            WHEN (r.queue, r.rank) <> (j.queue, -1 - j.priority) THEN 'queue or rank is wrong' END
-  FROM wsup.ready r LEFT JOIN wsup.job j ON j.id = r.job WHERE r.job > 0
-UNION ALL SELECT 'mark', job, 0, 0, 0, key FROM wsup.ready WHERE job < 0
+            WHEN split_part(r.queue, E'\003', 1) <> j.queue
+              OR r.rank <> -1 - j.priority AND r.rank < 100000 THEN 'queue or rank is wrong' END
+  FROM wsup.ready r LEFT JOIN wsup.job j ON j.id = coalesce(r.real_job, r.job) WHERE r.job > 0
+UNION ALL SELECT 'mark', job, 0, 0, 0, key FROM wsup.ready WHERE queue = E'\001'
+UNION ALL SELECT 'timer', job, 0, 0, 0, key FROM wsup.ready WHERE queue = E'\004'
+UNION ALL SELECT 'line', job, 0, 0, 0, key FROM wsup.blocked
+UNION ALL
+SELECT 'apart', job, 0, 0, 0, queue FROM wsup.ready WHERE queue LIKE E'%\003%' AND job > 0
 UNION ALL SELECT 'turn', job, 0, 0, 0, key FROM wsup.key_holder
 UNION ALL
 SELECT 'in line', b.job, 0, 0, b.attempt,
        CASE WHEN j.id IS NULL THEN 'in line without a request'
-            WHEN (b.key, b.queue, b.rank) <> (j.key, j.queue, -1 - j.priority)
+            WHEN b.key <> ALL (ARRAY[coalesce(j.key, ''), concat(E'\002', j.queue, E'\002', j.key),
+                                     E'\0052' || j.queue, E'\0053' || j.task])
+              OR b.queue <> j.queue OR b.rank <> -1 - j.priority AND b.rank < 100000
             THEN 'key, queue or rank is wrong' END
   FROM wsup.blocked b LEFT JOIN wsup.job j ON j.id = b.job
 UNION ALL SELECT 'waiting', job, 0, 0, attempt, NULL FROM wsup.waiting
@@ -72,23 +85,24 @@ UNION ALL SELECT CASE WHEN lost THEN 'lost' ELSE 'failure' END, job, 0, 0, attem
 def look(observer: "psycopg.Connection[Any]") -> Found:
     """One statement, so one snapshot of what is committed."""
     found = Found()
+    jobs = {
+        "request": found.requests, "asked": found.asked, "loose": found.loose, "apart": found.apart
+    }  # fmt: skip
+    names = {"mark": found.marks, "timer": found.timers}
     for kind, job, supervisor, claim, attempt, text in observer.execute(LOOK):
-        if kind == "turn":
+        if kind in jobs:
+            jobs[kind].add(job)
+        elif kind in names:
+            names[kind].add(text)
+        elif kind == "turn":
             found.turns.add((text, job))
-            continue
-        if kind == "mark":
-            found.marks.add(text)
-            continue
-        if text:
-            found.oddities.append(f"job {job}, claim {claim}: {text}")
-        if kind == "request":
-            found.requests.add(job)
-        elif kind == "asked":
-            found.asked.add(job)
-        elif kind == "loose":
-            found.loose.add(job)
+        elif kind == "line":
+            found.lines[job] = text
         elif kind in ("lost", "failure"):
             found.failures[job, attempt, kind == "lost"] += 1
-        elif kind != "odd":
-            found.places.setdefault(job, []).append((kind, supervisor, claim, attempt))
+        else:
+            if text:
+                found.oddities.append(f"job {job}, claim {claim}: {text}")
+            if kind != "odd":
+                found.places.setdefault(job, []).append((kind, supervisor, claim, attempt))
     return found

@@ -8,8 +8,10 @@ from reference import MAX_LOST, Reference
 from sessions import Rows, Session, query, sql
 
 from wsup.sql.answers import KEY_MARKS, Held, Row
+from wsup.sql.limits import open_rooms
 from wsup.sql.settlement import CANCELLED, EXPIRED, SUCCEEDED, Back, Entry, Failure, Over, columns
 from wsup.supervisor.gather import Gather
+from wsup.supervisor.limits import PerHost
 from wsup.supervisor.recovery import Recovery
 
 ENDINGS = [
@@ -36,6 +38,8 @@ _ROW = {
     "subworkers": 1,
     "lease": 10.0,
     "direct": True,
+    "agent": None,
+    "cpus": 1,
 }
 
 
@@ -82,6 +86,7 @@ class Host:
             on_untrusted=_nothing,
         )
         self.recovery = Recovery(self.gather)
+        self.per_host = PerHost(self.held.values)
         self.session.send(query("register", {**_ROW, "queues": ["a", "b"]}), self._registered)
 
     def _registered(self, rows: Rows) -> None:
@@ -118,18 +123,23 @@ class Host:
         if not entries:
             return
         self.sending, self.gather.finished = entries, []
-        effects = self._take("settle")
+        supervisor, effects = self.id, self._take("settle")
         self.session.send(
-            query("settle", columns(self.id, entries)),
-            lambda rows: effects.append(self._settled(entries, *rows[0])),
+            query("settle", columns(supervisor, entries)),
+            lambda rows: effects.append(self._settled(supervisor, entries, *rows[0])),
         )
 
     def _settled(
-        self, entries: list[Entry], refused: int, _passed: int, locked: list[int] | None
+        self,
+        supervisor: int,
+        entries: list[Entry],
+        refused: int,
+        _passed: int,
+        locked: list[int] | None,
     ) -> Settled:
         self.deferred = [entry for entry in entries if entry.claim in (locked or ())]
         taken = [entry for entry in entries if entry not in self.deferred]
-        return Settled(self.id, taken, refused)
+        return Settled(supervisor, taken, refused)
 
     def promote(self, n: int) -> None:
         effects = self._take("promote")
@@ -138,10 +148,14 @@ class Host:
     def pull(self, queues: list[str], n: int) -> None:
         supervisor, effects = self.id, self._take("pull")
         asked = frozenset(self._reference.asked)
-        self.session.send(
-            query("pull", [supervisor, [*queues, KEY_MARKS], n, True]),
-            lambda rows: effects.append(Pulled(supervisor, rows, asked)),
-        )
+
+        def told(rows: Rows) -> None:
+            effects.append(Pulled(supervisor, rows, asked))
+
+        done = self.session.send(query("pull", [supervisor, [*queues, KEY_MARKS], n, True]), told)
+        if done and (rooms := self.per_host.rooms(n)):
+            where = open_rooms(supervisor, queues, rooms)
+            self.session.send(query("pull_per_host", where), told)
 
     def hear(self) -> list[Any]:
         """Look for what is to be cancelled here, and end it; returns what that has changed."""

@@ -1,9 +1,13 @@
-"""The machine of relations, with jobs that have keys: lines, turns and marks."""
+"""The machine of relations, with jobs that have keys: lines, turns and marks; and the keeper of all
+their lanes."""
 
-from effects import Limited, Request
+from typing import ClassVar
+
+from effects import KeyLimited, Request
 from hosts import Host
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
+from lanes import Swept
 from people import often, which, writer
 from reference import QUEUES
 from relations import READ_COMMITTED, Relations, isolation, mostly_well
@@ -15,7 +19,9 @@ priorities = st.integers(-1, 1)
 limits = st.sampled_from([None, 1, 2, 3])
 
 
-class Keys(Relations):
+class Keys(Swept, Relations):
+    tables: ClassVar = ("blocked", "key_holder", "ready")
+
     @initialize(
         jobs=st.lists(st.tuples(keys, priorities), min_size=2, max_size=5),
         taken=st.lists(st.integers(1, 2), max_size=3),
@@ -53,7 +59,7 @@ class Keys(Relations):
 
     @rule(key=keys, limit=limits, commit=often)
     def set_limit(self, key: str, limit: int | None, commit: bool) -> None:
-        effect = Limited(key, limit)
+        effect = KeyLimited(key, limit)
         self._operate(
             query("key_limit", [key, limit]),
             lambda _rows: self.operator.effects.append(effect),

@@ -30,7 +30,7 @@ class People(RuleBasedStateMachine):
         super().__init__()
         world = self.world
         world.reset()
-        self.reference = Reference()
+        self.reference = self.make_reference()
         self.writers = [world.take() for _ in range(WRITERS)]
         self.operator = world.take()
         self.keeper = world.take()
@@ -40,6 +40,9 @@ class People(RuleBasedStateMachine):
         #: Connections that their supervisor has given up, and the server has not.
         self.zombies: list[Session] = []
         self.made = 0
+
+    def make_reference(self) -> Reference:
+        return Reference()
 
     # after each step ----------------------------------------------------------------------------
 
@@ -60,7 +63,7 @@ class People(RuleBasedStateMachine):
         lines = self.reference.lines()
         self.reference.apply(effects or [], found)
         if alone:
-            self.reference.turns.check_order(lines)
+            self.reference.judge.check_order(lines)
         self.reference.check(found, quiet=not self.world.busy())
         self.world.watch()
         for host in self.hosts:
@@ -129,6 +132,14 @@ class People(RuleBasedStateMachine):
             self.commit(session)
         else:
             self.check()
+
+    def _close(self, *sessions: Session) -> None:
+        """What these have begun ends first."""
+        for session in sessions:
+            if session.waiting:
+                self.roll_back(session)
+            elif session.open:
+                self.commit(session)
 
     # operators ----------------------------------------------------------------------------------
 

@@ -21,11 +21,8 @@ TURNS = "who has a turn"
 BUGS = {
     "a result counts although its job has left its claim": Bug(
         "settle",
-        {
-            """JOIN unnest(claims, held) AS h(claim, jobs)
-        ON h.claim = over_claim[i] AND h.jobs @> over_job[i];""": ";"
-        },
-        "outcome_pkey",
+        {"WHERE held[h.n] @> over_job[i];": ";"},
+        "outcome_pkey|must be in .*, and is in|results were refused",
     ),
     "a rescue looks for missing outcomes": Bug(
         "rescue",
@@ -40,7 +37,7 @@ BUGS = {
             "WHERE u.job = n.job) a ON true)": """WHERE u.job = n.job) a ON true
          WHERE NOT EXISTS (SELECT FROM wsup.outcome o WHERE o.job = n.job))""",
         },
-        "rescued, the dead one held",
+        "rescued, the dead one held|outcome_pkey",
     ),
     "a give-back is forgotten": Bug(
         "settle",
@@ -54,7 +51,7 @@ BUGS = {
     ),
     "a lane is truncated unseen": Bug(
         "sweep",
-        {"DELETE FROM %s RETURNING": "DELETE FROM %s WHERE false RETURNING"},
+        {"DELETE FROM %1$s RETURNING": "DELETE FROM %1$s WHERE false RETURNING"},
         GONE,
     ),
     "a lane is emptied into the one that is current by now": Bug(
@@ -141,6 +138,24 @@ KEY_BUGS = {
         "let_in",
         {"ORDER BY s.rank, s.job LIMIT r.n": "ORDER BY s.job LIMIT r.n"},
         "came before job|the next jobs",
+    ),
+    "a lane of those in line is truncated unseen": Bug(
+        "sweep",
+        {
+            "DELETE FROM %1$s RETURNING": (
+                "DELETE FROM %1$s WHERE ''%1$s'' NOT LIKE ''%%blocked%%'' RETURNING"
+            )
+        },
+        "must be in \\('in line'.*is in \\[\\]",
+    ),
+    "a lane of those who have a turn is truncated unseen": Bug(
+        "sweep",
+        {
+            "DELETE FROM %1$s RETURNING": (
+                "DELETE FROM %1$s WHERE ''%1$s'' NOT LIKE ''%%holder%%'' RETURNING"
+            )
+        },
+        TURNS,
     ),
     "a cancel leaves the job in its line": Bug(
         "cancel",

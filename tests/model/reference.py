@@ -7,7 +7,7 @@ from effects import (
     Asked,
     Cancelled,
     Enqueued,
-    Limited,
+    KeyLimited,
     Promoted,
     Pulled,
     Purged,
@@ -41,7 +41,7 @@ class Reference:
         self.again: Counter[int] = Counter()
         self.asked: set[int] = set()
         self.parents = Parents()
-        self.turns = Turns(self.requests, self.places)
+        self.turns = self.judge = Turns(self.requests, self.places)
 
     def apply(self, effects: Iterable[object], found: Found) -> None:
         """A transaction has committed. Where the database has the choice, `found` tells it."""
@@ -82,9 +82,9 @@ class Reference:
                 self._stand(job, state, self.places[job][3] + 1, waits)
             case Purged(job):
                 self._forget(job)
-            case Limited(key, None):
+            case KeyLimited(key, None):
                 self.turns.given.pop(key, None)
-            case Limited(key, limit):
+            case KeyLimited(key, limit):
                 self.turns.given[key] = limit
 
     def _stand(
@@ -143,6 +143,11 @@ class Reference:
     def kind(self, job: int) -> str | None:
         return self.places[job][0] if job in self.places else None
 
+    def check_pulled(self, jobs: list[int], queues: list[str], n: int) -> None:
+        """These are what a pull has brought that nobody disturbs."""
+        must = self.next_jobs(queues, n)
+        assert jobs == must, f"the next jobs: {jobs}, must be {must}"
+
     def next_jobs(self, queues: list[str], n: int) -> list[int]:
         """What a pull must bring that nobody disturbs: by priority, then age."""
         come = self.turns.next_in(self.asked)
@@ -175,9 +180,14 @@ class Reference:
         assert refused == late, f"{refused} results were refused, {late} came too late"
 
     def _put_back(self, job: int, attempt: int, delay: float | None) -> None:
-        self.places[job] = ("ready" if delay is None else "waiting", 0, 0, attempt)
-        if delay == 0:
+        waits = delay is not None and (delay > 0 or self._stands_anew(job))
+        self.places[job] = ("waiting" if waits else "ready", 0, 0, attempt)
+        if waits and delay == 0:
             self.due.add(job)
+
+    def _stands_anew(self, job: int) -> bool:
+        """May it have to stand in line again, when it is put off?"""
+        return self.requests[job].key is not None
 
     def _promote(self, count: int, found: Found) -> None:
         gone = [
@@ -250,7 +260,7 @@ class Reference:
             lost = {job for job, about in left.items() if not about & found.loose}
             assert not lost, f"nobody will ever look whether jobs {lost} are to run"
         self._check_unique_keys()
-        self.turns.check(found, quiet=quiet)
+        self.judge.check(found, quiet=quiet)
 
     def _check_unique_keys(self) -> None:
         """Of those that an operator has not run again, one unfinished job has a key."""

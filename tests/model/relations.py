@@ -37,14 +37,6 @@ class Relations(Machine):
         self.made += jobs
         return session
 
-    def _close(self, *sessions: Session) -> None:
-        """What these have begun ends first."""
-        for session in sessions:
-            if session.waiting:
-                self.roll_back(session)
-            elif session.open:
-                self.commit(session)
-
     @rule(
         writer=writer, first=which, second=which, lax=st.booleans(), later=later,
         isolation=isolation, commit=often,
@@ -151,13 +143,6 @@ class Relations(Machine):
     def _look_by(self, mind: Host, *, commit: bool) -> None:
         mind.promote(100)
         self._turn_goes_on(mind, commit=commit)
-
-    def _turn_goes_on(self, mind: Host, *, commit: bool) -> None:
-        """It ends well, or is left open."""
-        if commit and mind.session.open and not mind.session.waiting:
-            mind.heard(self.commit(mind.session))
-        else:
-            self.check()
 
     @rule(commit=often)
     def retry_all(self, commit: bool) -> None:

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import clock
 import psycopg
 from effects import Rescued, Settled
 from found import Found, look
+from psycopg.sql import SQL, Identifier
 from sessions import Session
 
 #: Connections: three supervisors' (and each may leave one behind), writers', an operator's, the
@@ -18,10 +20,13 @@ DELETE FROM wsup.outcome; DELETE FROM wsup.failure; DELETE FROM wsup.supervisor;
 DELETE FROM wsup.sleeper; DELETE FROM wsup.cancel_request; DELETE FROM wsup.child;
 DELETE FROM wsup.dependency; DELETE FROM wsup.loose_end; DELETE FROM wsup.unique_key;
 DELETE FROM wsup.blocked; DELETE FROM wsup.key_holder; DELETE FROM wsup.key_limit;
+DELETE FROM wsup.limits; DELETE FROM wsup.gate_state; DELETE FROM wsup.queue_order;
 SELECT setval('wsup.job_id', 1, false), setval('wsup.claim_id', 1, false),
        setval(pg_get_serial_sequence('wsup.supervisor', 'id'), 1, false),
        setval('wsup.lane_turn', 0, true), setval('wsup.dependency_used', 1, false),
-       setval('wsup.loose_end_id', 1, false), setval('wsup.loose_end_low', 0, true);
+       setval('wsup.key_limit_used', 1, false),
+       setval('wsup.loose_end_id', 1, false), setval('wsup.loose_end_low', 0, true),
+       setval('wsup.model_day', 0, true);
 """
 
 DUE = """
@@ -33,7 +38,7 @@ UPDATE wsup.waiting SET due_at = clock_timestamp() WHERE job IN (
 STRETCH = """
 DO $$
 DECLARE
-    sweep text := pg_get_functiondef('wsup.sweep(integer, integer)'::regprocedure);
+    sweep text := pg_get_functiondef('wsup.sweep(integer, integer, text)'::regprocedure);
 BEGIN
     ASSERT sweep LIKE '%interval ''100 ms''%' AND sweep LIKE '%SET lock_timeout TO ''50ms''%';
     sweep := replace(sweep, 'interval ''100 ms''', 'interval ''1 hour''');
@@ -47,6 +52,7 @@ class World:
     def __init__(self, dsn: str) -> None:
         self.observer = psycopg.connect(dsn, autocommit=True)
         self.observer.execute(STRETCH)
+        clock.install(self.observer)
         self._all = [Session(dsn, self.observer) for _ in range(HOSTS + WRITERS + ZOMBIES + 2)]
         for session in self._all:
             session.peers = self._all
@@ -89,8 +95,9 @@ class World:
     def look(self) -> Found:
         return look(self.observer)
 
-    def lanes_in_use(self) -> list[int]:
-        return [row[0] for row in self.observer.execute("SELECT DISTINCT lane FROM wsup.ready")]
+    def lanes_in_use(self, table: str) -> list[int]:
+        query = SQL("SELECT DISTINCT lane FROM {}").format(Identifier("wsup", table))
+        return [row[0] for row in self.observer.execute(query)]
 
     def let_time_pass(self) -> set[int]:
         """All that waits is due now, but for what somebody has locked; returns these jobs."""

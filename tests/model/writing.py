@@ -16,7 +16,7 @@ HOUR: Final = 3600.0
 def gates(request: Request) -> tuple[object, ...]:
     """Parents, those of them that may end in whatever way, the key and its limit."""
     lax = [parent for parent, is_lax in request.parents.items() if is_lax]
-    limit = LIMITS[request.key] if request.key else None
+    limit = LIMITS.get(request.key) if request.key else None
     return list(request.parents) or None, lax or None, request.key, limit
 
 
@@ -34,7 +34,8 @@ def insert(request: Request, way: str) -> Work:
             return query("enqueue_few", (None, None, *wanted, options, *gates(request), items))
     columns, name = ["{}", "", str(request.priority), request.queue, "task", options], "copy_jobs"
     if request.key:
-        columns, name = [*columns, "", "", request.key, str(LIMITS[request.key])], f"{name}_gated"
+        limit = str(LIMITS.get(request.key, ""))
+        columns, name = [*columns, "", "", request.key, limit], f"{name}_gated"
     rest = "\t".join(columns)
 
     def copy(connection: "psycopg.Connection[Any]") -> Rows:

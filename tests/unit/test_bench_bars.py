@@ -10,7 +10,7 @@ import_from_root("bench")
 from bench.errors import BenchError  # noqa: E402
 from bench.peers import bars  # noqa: E402
 from bench.peers.bar_list import BARS  # noqa: E402
-from bench.peers.results import About, Measured, Results  # noqa: E402
+from bench.peers.results import About, Measured, Results, Run  # noqa: E402
 
 
 def measured(
@@ -25,7 +25,7 @@ def measured(
 
 
 def run(*lines: Measured) -> Results:
-    return Results(About("command", "date", [], {}, {}, cores=2), list(lines))
+    return Results([Run(About("command", "date", [], {}, {}, cores=2), list(lines))])
 
 
 RUN = run(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from rooted import import_from_root
 
@@ -12,7 +13,7 @@ pytest.importorskip("scipy")
 
 from bench.errors import BenchError  # noqa: E402
 from bench.model import __main__ as model  # noqa: E402
-from bench.model import windmill  # noqa: E402
+from bench.model import study, windmill  # noqa: E402
 from bench.model.crossing import crossing, crossing_of  # noqa: E402
 from bench.model.law import Fit, fit, law  # noqa: E402
 from bench.peers import results  # noqa: E402
@@ -112,14 +113,50 @@ def test_the_page_tells_points_fits_and_where_the_batch_wins(
     pytest.importorskip("matplotlib")
     file = tmp_path / "raw.jsonl"
     results.append(file, About("command", "date", [], {}, {}))
-    with pytest.raises(BenchError, match="no scale-out of wsup and single"):
-        model.show(file, write=False)
+    with pytest.raises(BenchError, match="no scale-out of two of wsup, single, wsup-http"):
+        model.show([file], write=False)
     results.append(file, line("wsup", made(20.0, 0.001, 1e-6)))
     results.append(file, line("single", made(19.9, 0.001, 0.001)))
-    model.show(file, write=True, docs=tmp_path)
+    model.show([file], write=True, docs=tmp_path)
     page = (tmp_path / "scale.md").read_text()
     assert page.rstrip().startswith("# How throughput grows with subworkers")
     assert "Jobs of 50 ms: the batch wins by 10% from 1" in page
     assert "| 8 | 108 | 88 | 1.23 |" in page
     assert "<svg" in (tmp_path / "scale-50.svg").read_text()
     assert "Jobs of 50 ms: the batch wins" in capsys.readouterr().out
+
+
+def test_hosts_over_http_are_a_third_line_of_another_run(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    places = [8.0, 24.0, 80.0, 160.0]
+    rates = law(np.asarray(places), 150.0, 0.01, 1e-5).tolist()
+    served = msgspec.structs.replace(
+        line("wsup-http", []), workload="http", series={"places": places, "pause_rate": rates}
+    )
+    direct = msgspec.structs.replace(
+        served, system="wsup", series={"places": places, "pause_rate": [1.0, 2.0, 3.0, 4.0]}
+    )
+    long, http = tmp_path / "long.jsonl", tmp_path / "http.jsonl"
+    for file, lines in (
+        (long, [line("wsup", made(160.0, 0.001, 1e-6)), line("single", made(100.0, 0.01, 1e-3))]),
+        (http, [direct, served]),
+    ):
+        results.append(file, About("command", "date", [], {}, {}))
+        for one in lines:
+            workload = "scale5" if one.workload == "scale50" else one.workload
+            results.append(file, msgspec.structs.replace(one, workload=workload))
+    (found,) = study.studies([results.read(file) for file in (long, http)])
+    assert [curve.system for curve in found.curves] == ["wsup", "single", "wsup-http"]
+    assert found.served is not None
+    assert found.served.fit.values == pytest.approx((150.0, 0.01, 1e-5), rel=1e-3)
+    assert found.batch is not None
+    assert max(found.batch.places) == max(PLACES)  # the first run's, not the second's
+    model.show([long, http], write=True, docs=tmp_path)
+    page = (tmp_path / "scale.md").read_text()
+    assert "from [long.jsonl](long.jsonl) and [http.jsonl](http.jsonl)" in page
+    assert "Jobs of 5 ms, over HTTP: the batch wins by 10% from 1" in page
+    assert "| 5 ms | wsup-http | 150 (" in page
+    # Of the second run alone, there are two lines, and none that pulls one by one.
+    (alone,) = study.studies([results.read(http)])
+    assert [curve.system for curve in alone.curves] == ["wsup", "wsup-http"]
+    assert alone.crossings == []

@@ -85,6 +85,14 @@ def test_every_system_of_ours_is_described_well() -> None:
         system.load_all(["nothing"])
 
 
+def test_an_older_version_is_run_by_the_adapter_of_the_present_one() -> None:
+    everybody = {one.name: one for one in system.load_all(None)}
+    before, now = everybody["wsup-before"], everybody["wsup"]
+    assert before.program == now.program
+    assert before not in plan.chosen(None, None, 1).systems([before, now])
+    assert plan.chosen("unused", None, 1).systems([now, before]) == [now, before]
+
+
 def test_runs_alternate_and_the_less_important_stop_earlier(tmp_path: Path) -> None:
     once = Installed(described(tmp_path, GOOD), "1", {}, Path())
     thrice = Installed(
@@ -103,7 +111,7 @@ def test_runs_alternate_and_the_less_important_stop_earlier(tmp_path: Path) -> N
 def test_every_workload_is_found_by_name_the_long_ones_too(tmp_path: Path) -> None:
     chosen = plan.chosen("obstacles,keys,deps,retention,keys", None, 1)
     assert chosen.workloads == [
-        "deep", "tomorrow", "busy", "busy-keys", "keys", "chains", "fans", "retention",
+        "deep", "tomorrow", "busy", "busy-keys", "unused", "keys", "chains", "fans", "retention",
     ]  # fmt: skip
     assert chosen.obstacles("retention") == 10_000_000
     assert chosen.obstacles("keys") == 0
@@ -114,7 +122,7 @@ def test_every_workload_is_found_by_name_the_long_ones_too(tmp_path: Path) -> No
     # Few systems take part in the long ones, unless they are named; wsup alone in the features.
     everybody = system.load_all(None)
     names = [one.name for one in chosen.systems(everybody)]
-    assert names == ["wsup", "pgqueuer", "procrastinate"]
+    assert names == ["wsup", "pgqueuer", "procrastinate", "wsup-before"]
     named = plan.chosen("deep,keys", None, 1, named=True)
     assert "awa" in {one.name for one in named.systems(everybody)}
     ours = [Installed(one, "1", {}, Path()) for one in everybody]
@@ -162,10 +170,48 @@ def test_a_course_is_drawn_as_a_line(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     one = measured("wsup", 1, 5.0)
     course = msgspec.structs.replace(one, workload="long", series={"rates": [5.0, 6.0, 4.0]})
-    run = results.Results(About("command", "date", [], {}, {}), [course])
+    run = results.Results([results.Run(About("command", "date", [], {}, {}), [course])])
     assert plots.draw(run, "long", tmp_path) == "benchmarks-long.svg"
     assert "windows" in (tmp_path / "benchmarks-long.svg").read_text()
     assert "benchmarks-long.jsonl" in report.page(run, tmp_path)
+
+
+def long_run(date: str, **figures: float) -> results.Results:
+    """One workload a figure, each of one system."""
+    lines = [
+        msgspec.structs.replace(measured("wsup", 1, rate), workload=name.replace("_", "-"))
+        for name, rate in figures.items()
+    ]
+    return results.Results([results.Run(About(f"measure {date}", date, [], {}, {}), lines)])
+
+
+def test_what_takes_hours_is_measured_piece_by_piece(tmp_path: Path) -> None:
+    first = long_run("monday", deep=1.0, keys=2.0, tomorrow=3.0)
+    second = results.joined(first, long_run("tuesday", keys=4.0, chains=5.0))
+    file = tmp_path / "benchmarks-long.jsonl"
+    results.write(file, second)
+    found = results.read(file)
+    assert found == second
+    assert {one.workload: one.figures["rate"] for one in found.measured} == {
+        "deep": 1.0, "tomorrow": 3.0, "keys": 4.0, "chains": 5.0,
+    }  # fmt: skip
+    assert found.about.date == "tuesday"
+    page = report.page(found, tmp_path)
+    assert "Written by `measure monday`, `measure tuesday`" in page
+    assert "| workloads | deep, tomorrow |" in page
+    assert "| workloads | keys, chains |" in page
+    third = results.joined(found, long_run("wednesday", deep=6.0, tomorrow=7.0))
+    assert [one.about.date for one in third.runs] == ["tuesday", "wednesday"]
+
+
+def test_a_piece_is_written_into_the_page_of_the_long_ones(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    for run in (long_run("monday", deep=1.0), long_run("tuesday", keys=2.0)):
+        results.write(tmp_path / "latest", run)
+        report.write(tmp_path / "latest", tmp_path)
+    page = (tmp_path / "benchmarks-long.md").read_text()
+    assert "## 1,000,000 more jobs ready" in page
+    assert "## Jobs of 1,000 serial keys" in page
 
 
 def test_places_are_filled_as_long_as_somebody_sleeps_there() -> None:

@@ -14,8 +14,9 @@ from shell import complaint, wsup
 
 from wsup.cli import main
 from wsup.config import database as chosen
+from wsup.config.keys import keys
 from wsup.config.loading import load
-from wsup.config.settings import Settings, keys
+from wsup.config.settings import Settings
 from wsup.supervisor import run as supervisor
 
 SECRET = "geheim"
@@ -106,8 +107,8 @@ def test_start_hands_over_settings_and_a_way_to_read_them_again(runs: list[Any])
     Path("wsup.toml").write_text('app = "a:b"\nsubworkers = 2\nbatch = 7')
     result = wsup("start", "--database", "dbname=x", "--batch", "9")
     assert result.exit_code == 3
-    [(settings, dsn, reload)] = runs
-    assert dsn == "dbname=x"
+    [(settings, origin, reload)] = runs
+    assert origin.name == "dbname=x"
     assert settings == load({"database": "dbname=x", "batch": 9})
     assert settings.subworkers == 2
     Path("wsup.toml").write_text('app = "a:b"\nsubworkers = 3')

@@ -31,6 +31,12 @@ def test_the_unit_is_filled_in(tmp_path: Path) -> None:
     assert lines["WatchdogSec"] == "90"
 
 
+def test_the_unit_of_a_server() -> None:
+    lines = unit("--user", "wsup", "--serve", "--bind 10.0.0.1:8443 --keys '/etc/wsup/my keys'")
+    assert lines["ExecStart"].endswith(' serve --bind 10.0.0.1:8443 --keys "/etc/wsup/my keys"')
+    assert lines["ExecReload"] == "/bin/kill -HUP $MAINPID"
+
+
 def test_the_unit_of_another_folder(tmp_path: Path) -> None:
     folder = tmp_path / "a 100% b"
     folder.mkdir()

@@ -1,5 +1,7 @@
 """How much is pulled and who gets it: credits, not guesses."""
 
+import time
+
 import pytest
 
 from wsup.sql.answers import Row
@@ -7,7 +9,8 @@ from wsup.subworkers.memory import SharedMemory
 from wsup.subworkers.wire import TaskInfo
 from wsup.supervisor.backlog import Backlog
 from wsup.supervisor.member import AHEAD_JOBS, Member, State
-from wsup.supervisor.pull import Demand
+from wsup.supervisor.pace import MEAN_SECONDS
+from wsup.supervisor.pull import HOPE_SECONDS, RATE_SECONDS, Demand
 
 CONCURRENCY = 10
 TASKS = {
@@ -51,7 +54,7 @@ def test_before_anything_is_known_each_gets_one(members: list[Member], backlog: 
 
 def test_long_jobs_are_handed_out_singly(members: list[Member], backlog: Backlog) -> None:
     for member in members:
-        member.took([0.5])
+        member.pace.took([0.5])
     backlog.add(row(n) for n in range(10))
     backlog.hand_out(members)
     backlog.hand_out(members)
@@ -62,7 +65,7 @@ def test_tiny_jobs_are_handed_out_by_many_but_evenly(
     members: list[Member], backlog: Backlog
 ) -> None:
     for member in members:
-        member.took([0.00001])
+        member.pace.took([0.00001])
     backlog.add(row(n) for n in range(8))
     backlog.hand_out(members)
     assert held(members) == [2, 2, 2, 2]
@@ -105,7 +108,7 @@ def test_demand_is_what_the_free_ones_can_take(members: list[Member], backlog: B
 def test_demand_is_bounded_by_the_batch(members: list[Member], backlog: Backlog) -> None:
     demand = Demand(backlog, 100, CONCURRENCY)
     for member in members:
-        member.took([0.00001])
+        member.pace.took([0.00001])
     assert demand.wanted(members) == 100
 
 
@@ -120,3 +123,72 @@ def test_starving_means_idle_hands_and_nothing_to_give(
     for number, member in enumerate(members):
         member.held[number] = row(number)
     assert not demand.starving(members)
+
+
+def test_demand_grows_with_the_rate_and_forgets_it(
+    members: list[Member], backlog: Backlog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    demand = Demand(backlog, 500, CONCURRENCY)
+    now += 0.125
+    demand.finished(1000)
+    assert demand.wanted(members) == 4 + 160, "0.02 s of work at 8,000 jobs/s"
+    now += RATE_SECONDS
+    assert demand.wanted(members) == 4
+
+
+def test_the_mean_of_long_ago_is_no_guess(
+    members: list[Member], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    members[0].pace.took([0.00001])
+    assert members[0].room() == AHEAD_JOBS
+    now += MEAN_SECONDS
+    assert members[0].room() == 1
+
+
+def test_places_of_async_jobs_count_once_such_jobs_come(
+    members: list[Member], backlog: Backlog
+) -> None:
+    demand = Demand(backlog, 500, CONCURRENCY)
+    demand.expect(1.0)
+    assert demand.wanted(members) == 4 + 4 * CONCURRENCY
+    demand.expect(0.5)
+    assert demand.wanted(members) == 4 + 1, "which may be async"
+    demand.pulled(0, 20)
+    assert demand.wanted(members) == 4 + 4 * CONCURRENCY // 2
+    demand.pulled(380, 0)
+    assert demand.wanted(members) == 4 + 1, "one in forty may be async"
+
+
+def test_one_more_is_asked_for_in_the_hope_that_it_is_async(
+    members: list[Member], backlog: Backlog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    demand = Demand(backlog, 500, CONCURRENCY)
+    demand.expect(0.5)
+    for number, member in enumerate(members):
+        member.held[number] = row(number)
+    assert demand.wanted(members) == 1
+    backlog.add([row(10)])
+    assert demand.wanted(members) == 0
+    backlog.take_all()
+    demand.gave_back()
+    assert demand.wanted(members) == 0
+    now += HOPE_SECONDS
+    assert demand.wanted(members) == 1
+
+
+def test_what_goes_on_for_long_is_not_about_to_end(members: list[Member], backlog: Backlog) -> None:
+    member = members[0]
+    member.pace.took([0.001])
+    backlog.add([row(1), row(2), row(3, "async")])
+    backlog.hand_out(members[:1])
+    assert member.ending() == 3
+    member.lasting = 1
+    assert member.ending() == 2
+    member.stuck = True
+    assert member.ending() == 0

@@ -8,7 +8,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reliability.md").read_text()
 #: `crash/test_x.py`, `crash/test_x.py::test_beginning`, or `::test_beginning` of the file before.
-NAMED = re.compile(r"`((?:crash|database|features/\w+|model|unit)/test_\w+\.py)?(?:::(test_\w+))?`")
+NAMED = re.compile(
+    r"`((?:crash|database|http|features/\w+|model|unit)/test_\w+\.py)?(?:::(test_\w+))?`"
+)
 
 
 def named(line: str) -> list[tuple[str, str]]:

@@ -11,8 +11,9 @@ import pytest
 
 from wsup.config.database import direct_dsn
 from wsup.config.errors import ConfigError
+from wsup.config.keys import keys
 from wsup.config.loading import explain, load
-from wsup.config.settings import Settings, keys
+from wsup.config.settings import Settings
 
 SECRET = "geheim"
 
@@ -111,7 +112,7 @@ def test_an_unknown_key_brings_the_nearest_to_mind() -> None:
     Path("wsup.toml").write_text("workers = 4")
     assert refusal({}) == "wsup.toml: workers = 4: no such setting: did you mean subworkers?"
     Path("wsup.toml").write_text("zzz = 4")
-    assert "the settings are app, database, subworkers" in refusal({})
+    assert "the settings are app, database, source" in refusal({})
     Path("wsup.toml").write_text(f'databse = "postgresql://u:{SECRET}@h/x"')
     assert SECRET not in refusal({})
 

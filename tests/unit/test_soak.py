@@ -12,7 +12,16 @@ import_from_root("soak")
 from soak import ledger  # noqa: E402
 from soak.accounts import Accounts  # noqa: E402
 from soak.fates import Fate  # noqa: E402
-from soak.faults import BACKEND, PAUSE, SUBWORKER, SUPERVISOR, Fault  # noqa: E402
+from soak.faults import (  # noqa: E402
+    AGENT_CUT,
+    AGENT_GONE,
+    BACKEND,
+    PAUSE,
+    SERVERS,
+    SUBWORKER,
+    SUPERVISOR,
+    Fault,
+)
 from soak.judge import NEIGHBOUR, SILENCED, UNWRITTEN, Case, Failure, Judge  # noqa: E402
 from soak.kinds import KINDS  # noqa: E402
 from soak.ledger import Event, Execution, Process  # noqa: E402
@@ -45,9 +54,10 @@ def judged(
     failures: Any = (),
     faults: Any = (),
     crashed: Any = (),
+    by_lease: bool = False,
 ) -> tuple[list[str], Counter[str]]:
     brought = Case(7, KINDS[kind], outcomes, executions, failures)
-    return Judge(faults, crashed).judge(brought)
+    return Judge(faults, crashed, by_lease=by_lease).judge(brought)
 
 
 def case(**given: Any) -> dict[str, Any]:
@@ -91,6 +101,13 @@ EXPLAINED: list[Any] = [
                     failures=[LOST], faults=[Fault(PAUSE, 10.5, 14, 0, 100), DEAFENED])),
     (SILENCED, case(executions=[ran(end=15), ran(start=12, process=THERE)],
                     failures=[LOST], faults=[Fault(PAUSE, 10.5, 14, 0, 100), DEAFENED])),
+    # Nobody took the result, for all servers were away.
+    (SUPERVISOR, case(executions=[ran(), ran(start=42, process=THERE)], by_lease=True,
+                      failures=[LOST], faults=[Fault(SUPERVISOR, 41, 42, 0, 100),
+                                               Fault(SERVERS, 10, 40)])),
+    # Cut off for so long that others had its jobs while it still ran them.
+    (AGENT_GONE, case(executions=[ran(end=27), ran(start=26, process=THERE)], by_lease=True,
+                      failures=[LOST], faults=[Fault(AGENT_GONE, 10.05, 32, 0, 100)])),
     (SUBWORKER, case(executions=[ran(event=None), ran(2, 20)], outcomes=[("succeeded", 2)],
                      failures=[DIED], faults=[Fault(SUBWORKER, 10.1, 10.2, 0, 101)])),
     # It had ended, but nobody had heard of that.
@@ -134,6 +151,11 @@ WRONG: list[Any] = [
                            faults=[Fault(PAUSE, 10.5, 11, 0, 100), DEAFENED])),
     ("was run again", case(executions=[ran(), ran(start=12)], failures=[LOST],
                            faults=[Fault(PAUSE, 10.5, 14, 1, 200), DEAFENED])),
+    # Nor what a lock would explain, where there is none; nor a cut shorter than the lease.
+    ("was run again", case(executions=[ran(), ran(start=12)], failures=[LOST], by_lease=True,
+                           faults=[Fault(PAUSE, 10.5, 14, 0, 100), DEAFENED])),
+    ("was run again", case(executions=[ran(), ran(start=12)], failures=[LOST], by_lease=True,
+                           faults=[Fault(AGENT_CUT, 10.05, 16, 0, 100)])),
     ("twice at once", case(executions=[ran(end=15), ran(start=12, process=THERE)],
                            failures=[LOST], faults=[KILLED])),
     # A kill of another process, and of one that had reported its end.

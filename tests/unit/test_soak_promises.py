@@ -9,10 +9,12 @@ from rooted import import_from_root
 import_from_root("soak")
 
 from soak.accounts import Accounts  # noqa: E402
+from soak.allowed import LAG  # noqa: E402
 from soak.fates import Fate  # noqa: E402
+from soak.kinds import MOST_AT_ONCE, MOST_ON_A_HOST, SAVED_UP, STARTS_A_SECOND  # noqa: E402
 from soak.ledger import Event, Execution, Process  # noqa: E402
 from soak.promises import Evidence, broken, may_be_cancelled, standing  # noqa: E402
-from soak.requests import Cancelled, Child, Filed, Keyed, Request, Unique  # noqa: E402
+from soak.requests import Cancelled, Child, Filed, Keyed, Limited, Request, Unique  # noqa: E402
 
 HERE, THERE = Process(0, 100, 101), Process(1, 200, 201)
 #: What others may have taken for dead: its subworkers' lines say nothing.
@@ -47,6 +49,20 @@ def case(*given: Any, **named: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return given, named
 
 
+def limited(task: str, ran: Sequence[Execution]) -> Any:
+    """These are executions of jobs of a task with a limit."""
+    return case([Limited(job, task) for job in {e.job for e in ran}], ran)
+
+
+def at_once(n: int) -> list[Execution]:
+    """So many, and one more that starts when these end."""
+    return [*(ran(job, 1, 3) for job in range(n)), ran(99, 3, 4)]
+
+
+#: As many as may start in 10 s; and, lag and all, as many as may besides, but one.
+STEADY = [ran(n, n / STARTS_A_SECOND) for n in range(10 * STARTS_A_SECOND)]
+SAVED = [ran(n, 0) for n in range(1000, 1000 + SAVED_UP + int(STARTS_A_SECOND * LAG) - 1)]
+
 CHILD = Child(3, (1,), (2,))
 FAMILY = [ran(1, 1, 2), ran(2, 1, 3), ran(3, 4, 5)]
 FIRST, SECOND = Unique(1, "k", "new", 7, 1.0), Unique(2, "k", "new", 8, 5.0)
@@ -76,6 +92,13 @@ ALL_WELL: list[Any] = [
     case([Keyed(1, "k", 1), Keyed(2, "k", 1)], [ran(1, 1), ran(2, 2, 4), ran(1, 5, 6)]),
     case([Keyed(1, "k", 1), Keyed(2, "k", 1)], [ran(1, 1, 3, THERE), ran(2, 2, 4)]),
     case([FIRST, Unique(2, "another", "new", 8, 2.0)], [ran(1, 2, 4), ran(2, 3, 4)]),
+    # On two hosts; with one that was killed; on each of two hosts; what started again at the same
+    # attempt, and what would be too many but for that.
+    limited("limited", at_once(MOST_AT_ONCE)),
+    limited("limited", [*at_once(MOST_AT_ONCE), ran(50, 2)]),
+    limited("hosted", [*at_once(MOST_ON_A_HOST), ran(50, 2, 4, Process(1, 300, 301))]),
+    limited("metered", SAVED + STEADY),
+    limited("metered", SAVED + STEADY + STEADY),
 ]
 
 
@@ -101,6 +124,13 @@ WRONG: list[Any] = [
     ("2 jobs ran at once", case(Keyed(1, "k", 1), [ran(1, 1, 3), ran(1, 2, 4)])),
     ("3 jobs ran at once", case([Keyed(n, "k", 2) for n in (1, 2, 3)],
                                 [ran(1, 1, 9), ran(2, 2, 9), ran(3, 3, 4)])),
+    ("jobs ran at once, not", limited("limited", [*at_once(MOST_AT_ONCE), ran(50, 2, 4)])),
+    ("jobs ran at once, not", limited("limited", [*at_once(MOST_AT_ONCE),
+                                                  ran(50, 2, 4, Process(1, 300, 301))])),
+    ("hosted, on host 0", limited("hosted", [*at_once(MOST_ON_A_HOST), ran(50, 2, 4)])),
+    ("too many have started", limited("metered", [*SAVED, ran(2000, 0), *STEADY])),
+    ("too many have started", limited("metered", [ran(0, -100), *SAVED,
+                                                  ran(2000, 0), ran(2001, 0)])),
     ("returned 7, not [9]", case([FIRST, CHANGED], [ran(1, 3, 4)], results={1: 7})),
 ]  # fmt: skip
 

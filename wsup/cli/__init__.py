@@ -19,9 +19,11 @@ from . import (
     queues,
     roles,
     schedules,
+    serve,
     start,
     status,
     systemd,
+    token,
 )
 from .argv import hide_passwords
 from .group import WsupGroup
@@ -57,6 +59,8 @@ for command in (
     keys.keys,
     limits.limits,
     schedules.schedules,
+    serve.serve,
+    token.token,
     config.config,
     systemd.systemd_unit,
     demo.demo,

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from wsup.config.settings import Key, keys
+from wsup.config.keys import Key, keys
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

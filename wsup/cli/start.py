@@ -3,19 +3,24 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from wsup.config.database import direct_dsn
+from wsup.config.database import checked, direct_dsn
 from wsup.config.errors import ConfigError
 from wsup.config.loading import load
 from wsup.config.settings import Settings
 
+from .extras import needs
 from .options import settings_options
 from .output import say
+
+if TYPE_CHECKING:
+    from wsup.supervisor.source import Origin
 
 NO_APP = (
     "no app is named: wsup start --app pkg.module:app, where app = wsup.App() in pkg/module.py; "
@@ -44,11 +49,29 @@ def start(config_file: Path | None, **flags: str | None) -> None:
         raise ConfigError(NO_APP)
     direct_dsn(settings.listen, "")
     _make_run_dir(settings)
+    if settings.source:
+        sys.exit(_from_server(settings, reloaded))
     with _database(settings, config_file) as dsn, _told_to_children(dsn):
+        from wsup.supervisor.database import Database
         from wsup.supervisor.run import run
 
-        code = run(settings, dsn, reloaded)
+        code = run(settings, Database(dsn, direct_dsn(settings.listen, dsn)), reloaded)
     sys.exit(code)
+
+
+def _from_server(settings: Settings, reloaded: Callable[[], Settings]) -> int:
+    """With a database named, too, that is asked while the server is away."""
+    with needs("httptools", "http"):
+        from wsup.supervisor.database import Database
+        from wsup.supervisor.either import Either
+        from wsup.supervisor.run import run
+        from wsup.supervisor.served import Server
+    origin: Origin = Server(settings)
+    dsn = checked(settings.database) if settings.database is not None else ""
+    if settings.database is not None:
+        origin = Either(Server(settings), Database(dsn, direct_dsn(settings.listen, dsn)))
+    with _told_to_children(dsn):
+        return run(settings, origin, reloaded)
 
 
 @contextmanager

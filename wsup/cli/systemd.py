@@ -2,6 +2,7 @@
 
 import getpass
 import re
+import shlex
 import subprocess
 import sys
 from importlib.resources import files
@@ -30,20 +31,27 @@ AFTER_GRACE_SECONDS = 15
     default=".",
     help="Where the app and wsup.toml are.  [default: here]",
 )
+@click.option("--serve", metavar="FLAGS", help="A unit for wsup serve with these flags.")
 def systemd_unit(
-    config_file: Path | None, app: str | None, user: str | None, directory: Path
+    config_file: Path | None, app: str | None, user: str | None, directory: Path, serve: str | None
 ) -> None:
-    """Print a systemd unit for a supervisor.
+    """Print a systemd unit for a supervisor, or for a server.
 
     It fits this Python, this systemd and the app in the folder.
     """
     directory = directory.resolve()
+    user = user or getpass.getuser()
+    values = {"USER": user, "DIRECTORY": str(directory).replace("%", "%%")}
+    if serve is not None:
+        command = [*_program(), "serve", *shlex.split(serve)]
+        values["COMMAND"] = " ".join(map(_quoted, command))
+        _print("wsup-serve.service", values)
+        return
     file = config_file or (directory / FILE if (directory / FILE).exists() else None)
     # Not this shell's environment: the unit will not have it.
     settings = load({"app": app}, file, env={})
     if not settings.app:
         say("no app is named: add app = … to wsup.toml, or give --app pkg.module:app")
-    user = user or getpass.getuser()
     if user == "root":
         say("it would run your tasks as root: give --user NAME")
     command = [*_program(), "start"]
@@ -51,14 +59,16 @@ def systemd_unit(
         command += ["--app", app]
     if config_file:
         command += ["--config", str(config_file.resolve())]
-    values = {
+    values |= {
         "TYPE": _type(_systemd_version()),
-        "USER": user,
-        "DIRECTORY": str(directory).replace("%", "%%"),
         "COMMAND": " ".join(map(_quoted, command)),
         "STOP_SECONDS": f"{settings.grace + AFTER_GRACE_SECONDS:g}",
     }
-    unit = (files("wsup.config") / "wsup.service").read_text(encoding="utf-8")
+    _print("wsup.service", values)
+
+
+def _print(template: str, values: dict[str, str]) -> None:
+    unit = (files("wsup.config") / template).read_text(encoding="utf-8")
     click.echo(re.sub(r"@([A-Z_]+)@", lambda found: values[found[1]], unit), nl=False)
 
 

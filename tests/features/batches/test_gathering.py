@@ -8,7 +8,7 @@ import pytest
 from wsup.sql.answers import Row
 from wsup.subworkers.memory import SharedMemory
 from wsup.subworkers.wire import TaskInfo
-from wsup.supervisor import watch as watch_module
+from wsup.supervisor import surplus as surplus_module
 from wsup.supervisor.backlog import Backlog
 from wsup.supervisor.member import Member, State
 from wsup.supervisor.pull import Demand
@@ -140,15 +140,15 @@ def test_time_is_up(members: list[Member]) -> None:
 
 def test_what_is_gathered_is_no_surplus(backlog: Backlog, monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands in line and does not get on is given back to other hosts."""
-    monkeypatch.setattr(watch_module, "STILL_SECONDS", -1.0)
+    monkeypatch.setattr(surplus_module, "PACE_SECONDS", -1.0)
     given_back: list[int] = []
 
     async def work() -> None:
         watch = Watch(
-            backlog,
+            backlog.lines,
             read=lambda member: None,
             look=lambda member, running: None,
-            give_back=lambda: given_back.append(len(backlog)),
+            on_surplus=lambda line, calls: given_back.append(calls),
             stubborn=lambda *about: set(),
         )
         backlog.add(rows(1, 3, "later"))
@@ -157,6 +157,6 @@ def test_what_is_gathered_is_no_surplus(backlog: Backlog, monkeypatch: pytest.Mo
         assert given_back == []
         backlog.add(rows(4, 1, "single"))
         watch.look([])
-        assert given_back == [4]
+        assert given_back == [1]
 
     in_loop(work)

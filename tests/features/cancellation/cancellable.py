@@ -1,9 +1,11 @@
 """Tasks to be cancelled: in an app of sync ones only, and in one that has async ones, too."""
 
 import asyncio
+import mmap
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +73,15 @@ def work(ledger: str, milliseconds: float) -> None:
 
 
 @task()
-def deaf(started: str, n: int) -> None:
-    """For a while in C code, where no signal is heard."""
-    note(started)
-    sum(range(n))
+def deaf(started: str, path: str) -> None:
+    """In C code that never lets go of the interpreter, where no signal is heard, until the first
+    byte of the file is 1."""
+    with (
+        Path(path).open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view,
+    ):
+        note(started)
+        sum(iter(partial(view.__getitem__, 0), 1))
 
 
 @both.task(name="wait_async", retries=3, backoff=0.01)

@@ -189,16 +189,21 @@ def test_what_lies_in_a_subworkers_queue_never_runs(
 ) -> None:
     """Behind C code, during which no order is heard in an app of sync tasks: the order not to start
     them comes in time all the same."""
-    supervisor = start(app)
-    started, ledger = str(tmp_path / "started"), str(tmp_path / "ledger")
+    supervisor = start(app, "--log-level", "debug")
+    started, ledger, end = str(tmp_path / "started"), str(tmp_path / "ledger"), tmp_path / "end"
+    end.write_bytes(b"\0")
     warm = [enqueue(connection, "work", ledger=started, milliseconds=0) for _ in range(50)]
     assert set(finished(connection, *warm)) == {"succeeded"}
     with connection.transaction():  # together, so that they are handed out together
-        first = enqueue(connection, "deaf", started=started, n=30_000_000)
+        first = enqueue(connection, "deaf", started=started, path=str(end))
         jobs = [enqueue(connection, "work", ledger=ledger, milliseconds=0) for _ in range(20)]
     until(lambda: runs(Path(started))[first], "it has started")
     assert supervisor.status()["queued"] == 0, "all are with the subworker"
     assert set(cancel(connection, *jobs)) == {"cancelling"}
+    told = [f"job {job} is to be cancelled" for job in jobs]
+    until(lambda: all(line in supervisor.log for line in told), "the subworker has been told")
+    with end.open("r+b") as file:  # as long as before, since it is mapped
+        file.write(b"\1")
     assert set(finished(connection, *jobs)) == {"cancelled"}
     assert finished(connection, first) == ["succeeded"]
     assert not Path(ledger).exists()

@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 from running import PATIENCE
+from servers import IMMEDIATE, OwnServer
 
 Connection = psycopg.Connection[Any]
 
@@ -46,3 +47,12 @@ def test_one_that_is_left_amid_a_look_is_not_passed_over(
     assert number(connection, "SELECT last_value FROM wsup.loose_end_low") == 1000
     connection.execute("SELECT wsup.tie_up(10)")
     assert number(connection, "SELECT count(*) FROM wsup.loose_end") == 0
+
+
+def test_a_crash_of_the_server_does_not_move_the_mark(
+    own_server: OwnServer, own_database: str
+) -> None:
+    own_server.end(IMMEDIATE)
+    own_server.start()
+    with psycopg.connect(own_database, autocommit=True) as connection:
+        assert number(connection, "SELECT last_value FROM wsup.loose_end_low") == 0

@@ -1,37 +1,18 @@
 """Lines and turns, by the statements alone: who comes between, and what must not be lost."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg.errors import CheckViolation, InvalidParameterValue
+from joined import ALL, fill, ids, taken
+from psycopg.errors import InvalidParameterValue
 from road import failed, places, pull, put_off, settle, succeeded, with_source
 
 from wsup import App
 from wsup.errors import TaskError
-from wsup.sql.answers import Pull, Row, subscribed
+from wsup.sql.answers import Pull
 
 Connection = psycopg.Connection[Any]
-ALL = subscribed(["default"])
-
-
-def fill(connection: Connection, n: int, key: str = "a", limit: int | None = None) -> list[int]:
-    rows = connection.execute(
-        "INSERT INTO wsup.job (task, key, key_limit) SELECT 'noop', %s, %s"
-        "  FROM generate_series(1, %s) RETURNING id",
-        [key, limit, n],
-    )
-    return [row[0] for row in rows]
-
-
-def taken(connection: Connection, n: int = 100, supervisor: int = 1) -> list[Row]:
-    """What a turn pulls, once it has served the marked keys."""
-    return pull(connection, n, ALL, supervisor)
-
-
-def ids(rows: Sequence[Row]) -> list[int]:
-    return [row[1] for row in rows]
 
 
 def marks(connection: Connection) -> list[str]:
@@ -266,34 +247,3 @@ def test_what_options_refuse(app: App, options: dict[str, Any], complaint: str) 
 def test_what_sql_refuses(connection: Connection, arguments: str, complaint: str) -> None:
     with pytest.raises(InvalidParameterValue, match=complaint):
         connection.execute(f"SELECT wsup.enqueue('noop', {arguments})".encode())
-
-
-def test_limits_that_contradict_each_other(database: str, connection: Connection) -> None:
-    with pytest.raises(CheckViolation):
-        fill(connection, 1, limit=0)
-    with pytest.raises(InvalidParameterValue, match="key 'b': key_limit 1 contradicts"):
-        connection.execute(
-            "INSERT INTO wsup.job (task, key, key_limit) VALUES ('t', 'b', 1), ('t', 'b', 2)"
-        )
-    (job,) = fill(connection, 1, limit=2)
-    rows: list[Row] = []
-    for _ in range(2):  # while it waits, and while it runs
-        with pytest.raises(
-            InvalidParameterValue, match="1 contradicts its other jobs, which have 2"
-        ):
-            fill(connection, 1)
-        rows = taken(connection) or rows
-    settle(database, succeeded(rows[0]))
-    assert rows[0][1] == job
-    fill(connection, 1)
-
-
-def test_a_limit_set_by_hand_goes_before(app: App, connection: Connection) -> None:
-    fill(connection, 3)
-    app.set_key_limit("a", 2)
-    fill(connection, 1, limit=9)
-    assert len(taken(connection)) == 2
-    with pytest.raises(TaskError, match="key_limit=0 won't do"):
-        app.set_key_limit("a", 0)
-    with pytest.raises(InvalidParameterValue, match="key_limit 0 of key 'a' is not"):
-        connection.execute("SELECT wsup.set_key_limit('a', 0)")

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 from lined_up import begun, most_at_once
-from running import Supervisor, all_over, finished, sleepers, state, until
+from running import Supervisor, all_asleep, all_over, finished, sleepers, state, until
 
 from wsup import App
 from wsup.errors import DatabaseError
@@ -182,7 +182,7 @@ def test_an_idle_system_starts_the_next_one_without_a_poll(
 ) -> None:
     hosts(2)
     for _ in range(10):
-        until(lambda: sleepers(connection) == 2)
+        until(lambda: all_asleep(connection, 2))
         assert finished(connection, work("a"), work("a")) == ["succeeded"] * 2
     assert most_at_once(ledger, "a") == 1
 

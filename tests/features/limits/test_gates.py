@@ -171,6 +171,23 @@ def test_a_limit_changes_while_jobs_wait_and_run(database: str, connection: Conn
     assert len(taken(connection)) == 1
 
 
+def test_a_turn_from_before_a_limit_was_lifted_is_not_kept(
+    database: str, connection: Connection
+) -> None:
+    """Nobody could look at the gate before there was a limit again, because another one had it."""
+    limit(connection, "task", "send", max_running=1)
+    first, second = fill(connection, 2)
+    assert taken(connection, 0) == []
+    with psycopg.connect(database) as other:
+        other.execute("SELECT pg_advisory_xact_lock(hashtextextended(E'\\0053send', 0))")
+        limit(connection, "task", "send")
+        (row,) = taken(connection, 1)
+        limit(connection, "task", "send", max_running=1)
+    assert row[1] == first
+    settle(database, succeeded(row))
+    assert ids(taken(connection)) == [second]
+
+
 def test_a_gate_in_another_ones_hands(database: str, connection: Connection) -> None:
     limit(connection, "task", "send", max_running=1)
     _, second = fill(connection, 2)

@@ -9,7 +9,18 @@ from typing import Any
 import psycopg
 import pytest
 from road import fill, pull
-from running import PATIENCE, Supervisor, all_over, enqueue, finished, runs, sleepers, state, until
+from running import (
+    PATIENCE,
+    Supervisor,
+    all_asleep,
+    all_over,
+    enqueue,
+    finished,
+    runs,
+    sleepers,
+    state,
+    until,
+)
 
 from wsup import App
 from wsup import queue as queues
@@ -41,7 +52,7 @@ def test_no_host_starts_its_jobs_until_it_is_resumed(
     held = count(connection, tmp_path / "a", 50, "a")
     others = count(connection, tmp_path / "b", 50, "b")
     assert all_over(connection, others) == {"succeeded": 50}
-    until(lambda: sleepers(connection) == 2, "both sleep")
+    until(lambda: all_asleep(connection, 2), "both sleep")
     assert runs(tmp_path / "a") == {}
     found = {q.name: q for q in app.queues()}
     assert (found["a"].ready, found["a"].supervisors, found["a"].paused_at is None) == (

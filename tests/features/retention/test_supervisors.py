@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
+import pytest
 from finished_jobs import finished_jobs, left
 from road import fill
 from running import PATIENCE, Supervisor, finished, until
@@ -12,6 +13,7 @@ from shell import Wsup, complaint
 Connection = psycopg.Connection[Any]
 MakeSupervisor = Callable[..., Supervisor]
 
+by_the_host = pytest.mark.direct("a server removes old jobs itself")
 SECOND = 1 / 86_400  # in days
 #: Jobs that failed stay, the others go soon after their end; beats, and so looks, come often.
 FLAGS = (
@@ -20,6 +22,7 @@ FLAGS = (
 )
 
 
+@by_the_host
 def test_supervisors_remove_what_is_old(
     make_supervisor: MakeSupervisor, connection: Connection
 ) -> None:
@@ -47,6 +50,7 @@ def test_supervisors_remove_what_is_old(
     assert second.stop() == 0
 
 
+@by_the_host
 def test_a_reload_may_let_them_stay(
     make_supervisor: MakeSupervisor, connection: Connection
 ) -> None:
@@ -64,6 +68,7 @@ def test_a_reload_may_let_them_stay(
     assert left(connection) == kept
 
 
+@by_the_host
 def test_a_reader_that_holds_a_lock_holds_up_no_job(
     make_supervisor: MakeSupervisor, database: str, connection: Connection
 ) -> None:

@@ -8,6 +8,8 @@ import pytest
 from finished_jobs import DAY, finished_jobs, left
 from road import fill, pull
 
+from wsup.sql.lanes import LANES, TABLES
+
 Connection = psycopg.Connection[Any]
 
 
@@ -70,8 +72,8 @@ def test_a_key_that_still_counts_stays(connection: Connection) -> None:
 def test_every_table_whose_rows_hang_on_a_job_is_thought_of(connection: Connection) -> None:
     """A new one needs its line in wsup.forget, or be a place where only unfinished jobs stand."""
     places = {
-        *(f"ready_{lane}" for lane in range(4)), "ready", "waiting", "outcome",
-        "child", "dependency", "loose_end", "blocked", "key_holder",
+        *(f"{table}_{lane}" for table in TABLES for lane in range(LANES)), *TABLES,
+        "waiting", "outcome", "child", "dependency", "loose_end",
     }  # fmt: skip
     tables = connection.execute(
         "SELECT DISTINCT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
@@ -174,7 +176,11 @@ def test_of_the_supervisors_the_first_one_that_lives(connection: Connection) -> 
     finished_jobs(connection, 20)
     assert prune(connection, supervisor=second) == (0, 0, False)
     assert prune(connection, supervisor=first, most=5)[0] == 5
+    served = "UPDATE wsup.supervisor SET via = %s WHERE id = %s"
+    connection.execute(served, ["http", first])  # its server does it, whatever number that has
+    assert prune(connection, supervisor=second, most=5)[0] == 5
+    connection.execute(served, ["sql", first])
     connection.execute(
         "UPDATE wsup.supervisor SET beaten_at = now() - interval '3 minutes' WHERE id = %s", [first]
     )
-    assert prune(connection, supervisor=second)[0] == 15
+    assert prune(connection, supervisor=second)[0] == 10

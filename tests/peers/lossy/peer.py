@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
@@ -87,8 +88,11 @@ class Lossy(Peer):
     def work(self) -> None:
         signal.signal(signal.SIGTERM, _leave)
         while True:
-            for task, args in self.connection.execute(TAKE).fetchall():
+            taken = self.connection.execute(TAKE).fetchall()
+            for task, args in taken:
                 self.one(task, args)
+            if not taken:
+                time.sleep(0.005)
 
     def one(self, task: str, args: Args) -> None:
         number = args["number"]

@@ -3,12 +3,12 @@
 Nothing here needs more than the standard library, so that no peer's packages meet the harness's.
 """
 
-from .environment import DSN, FOLDER, REDIS, SETTINGS
+from .environment import DSN, FOLDER, PORT, REDIS, SETTINGS
 from .peer import Args, Counts, Peer, Unsupported
 from .program import run
 from .tasks import BODIES, Task, as_async
 
 __all__ = [
-    "BODIES", "DSN", "FOLDER", "REDIS", "SETTINGS", "Args", "Counts", "Peer", "Task",
+    "BODIES", "DSN", "FOLDER", "PORT", "REDIS", "SETTINGS", "Args", "Counts", "Peer", "Task",
     "Unsupported", "as_async", "run",
 ]  # fmt: skip

@@ -11,6 +11,8 @@ from typing import Any
 DSN: str = os.environ.get("BENCH_DSN", "")
 #: The URL of the harness's Redis, for systems that ask for it.
 REDIS: str = os.environ.get("BENCH_REDIS", "")
+#: Where on 127.0.0.1 a served system serves; 0: it isn't one.
+PORT = int(os.environ.get("BENCH_PORT", "0"))
 #: What system.toml says for this workload.
 SETTINGS: dict[str, Any] = json.loads(os.environ.get("BENCH_SETTINGS", "{}"))
 #: A folder for whatever the peer wants to write; it is the current one, too.

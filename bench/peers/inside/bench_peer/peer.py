@@ -75,3 +75,7 @@ class Peer(ABC):
     @abstractmethod
     def work(self) -> None:
         """Be a worker until SIGTERM; os.exec* is welcome."""
+
+    def serve(self) -> None:
+        """Be what stands between the workers and the database, at PORT, where `served` is set."""
+        raise Unsupported("its workers go to the database themselves")

@@ -1,4 +1,4 @@
-"""The program that an adapter is: `peer.py work`, a worker, or `peer.py client`.
+"""The program that an adapter is: `peer.py work`, a worker, `peer.py serve`, or `peer.py client`.
 
 A client reads one JSON object a line from stdin, {"verb": …, …}, and answers each with a line on
 stdout: {"answer": …}, {"unsupported": why} or {"error": traceback}. An adapter in another language
@@ -37,6 +37,8 @@ def run(peer: Peer) -> None:
     """What an adapter ends with."""
     if sys.argv[1:] == ["work"]:
         peer.work()
+    elif sys.argv[1:] == ["serve"]:
+        peer.serve()
     else:
         Client(peer).serve()
 

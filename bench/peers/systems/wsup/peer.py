@@ -1,13 +1,15 @@
 """wsup, as any other peer: installed in a venv of its own, run by its command."""
 
 import importlib
+import inspect
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from bench_peer import BODIES, DSN, FOLDER, SETTINGS, Args, Counts, Peer, run
+from bench_peer import BODIES, DSN, FOLDER, PORT, SETTINGS, Args, Counts, Peer, run
 
 from wsup import App
 
@@ -15,10 +17,14 @@ if imported := SETTINGS.get("imports"):
     importlib.import_module(imported)
 
 app = App(database=DSN)
+limits = {name: SETTINGS[name] for name in ("rate", "burst") if name in SETTINGS}
 tasks = {
-    name: app.task(name=name, retries=int(name == "flaky"), backoff=0)(task.body)
+    name: app.task(name=name, retries=int(name == "flaky"), backoff=0, **limits)(task.body)
     for name, task in BODIES.items()
+    if SETTINGS.get("async_tasks", True) or not inspect.iscoroutinefunction(task.body)
 }
+
+KEYS = FOLDER / "keys"
 
 
 class Wsup(Peer):
@@ -75,14 +81,34 @@ class Wsup(Peer):
                 yield row[0]
 
     def work(self) -> None:
-        command = ["wsup", "start", "--app", "peer:app", "--database", DSN]
+        command = ["wsup", "start", "--app", "peer:app"]
+        if PORT:
+            token = FOLDER / f"token-{os.getpid()}"
+            _say_into(token, "issue", token.name, "--keys", str(KEYS), "--database", DSN)
+            command += ["--source", f"http://127.0.0.1:{PORT}", "--token-file", str(token)]
+        else:
+            command += ["--database", DSN]
         run_dir = str(FOLDER / f"run-{os.getpid()}")
         command += ["--subworkers", str(SETTINGS["subworkers"]), "--run-dir", run_dir]
         command += ["--concurrency", str(SETTINGS["concurrency"])]
         os.execvp(command[0], command)
 
+    def serve(self) -> None:
+        _say_into(KEYS, "key", "first")
+        command = ["wsup", "serve", "--bind", f"127.0.0.1:{PORT}", "--keys", str(KEYS)]
+        os.execvp(command[0], [*command, "--database", DSN])
+
     def _row(self, name: str) -> Any:
         return self.connection.execute(_statement(name)).fetchone()
+
+
+def _say_into(file: Path, *words: str) -> None:
+    """What `wsup token` says, into a file that nobody else may read."""
+    from wsup.cli import main
+
+    file.touch(0o600)
+    with file.open("w") as said, redirect_stdout(said):
+        main(["token", *words], standalone_mode=False)
 
 
 def _statement(name: str) -> bytes:

@@ -1,0 +1,1 @@
+SELECT claim, job, attempt FROM wsup.pull(%s, %s, %s)

@@ -1,0 +1,1 @@
+SELECT wsup.set_queue(%s, %s)

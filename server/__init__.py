@@ -1,0 +1,1 @@
+"""The server: it pulls and commits for many supervisors at once, over HTTP."""

@@ -1,0 +1,1 @@
+SELECT wsup.revoke_tokens(%s)
