@@ -8,7 +8,7 @@ import psycopg
 
 Connection = psycopg.Connection[Any]
 
-#: How long a whole look has to take here at least, in ms: twice what the database thinks worth sparing.
+#: How long a whole look has to take at least, in ms: twice what the database thinks worth sparing.
 LONG = 10.0
 #: So many at a time, until it does.
 GONE = 100_000
