@@ -60,6 +60,8 @@ BUGS = {
         GONE,
     ),
 }
+#: Of these, what it takes hundreds of runs to find.
+RARE = ("a rescue looks for missing outcomes",)
 
 #: Those of jobs that wait for others, and of unique jobs.
 RELATED_BUGS = {
