@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: Seconds between signs of life, while there is work anywhere. At each, the others are looked at:
 #: with the second that a dead one's lock must have been free, its jobs are back within two.
 BEAT_SECONDS = 0.8
+#: The same of who has nothing else to do but to watch the others: the earlier it begins to count
+#: that second, the more is left of the two for a machine that is slow.
+WATCH_SECONDS = 0.6
 #: Seconds between looks at the subworkers, while they have jobs and while they have none.
 TICK_BUSY, TICK_IDLE = 0.05, 0.8
 
@@ -35,6 +38,7 @@ class Pulse:
         self._every = min(TICK_IDLE, watchdog_seconds or TICK_IDLE)
         supervisor.on_busy = self._busy
         supervisor.on_claimed = self._heed
+        self._first_tick = time.monotonic()
         self._last_beat = 0.0
         #: Ends the pause between two looks at the clock.
         self._stir = asyncio.Event()
@@ -60,7 +64,7 @@ class Pulse:
             supervisor.lapse.look()
             now = time.monotonic()
             if now >= next_sample:
-                next_sample = now + self._every
+                next_sample = now + self._every - TICK_BUSY  # the next tick may come a little early
                 self._sample()
             await self._doze(TICK_BUSY if busy else self._next_tick())
 
@@ -72,16 +76,23 @@ class Pulse:
             is_whole = self._link.is_whole()
             if is_whole or supervisor.source.connected:
                 await self._beat_if_due(time.monotonic(), busy=busy, act=is_whole)
-            verdict_in = max(TICK_BUSY, supervisor.upkeep.next_verdict - time.monotonic())
-            await self._doze(
-                TICK_BUSY if supervisor.held() > 0 else min(self._next_tick(), verdict_in)
-            )
+            await self._doze(self._until_beat())
+
+    def _until_beat(self) -> float:
+        """Seconds until it may be due."""
+        supervisor = self._supervisor
+        if supervisor.held() > 0:
+            return TICK_BUSY
+        if not supervisor.source.connected:
+            return self._next_tick()
+        due_in = self._next_beat(busy=False) - time.monotonic()
+        return min(self._next_tick(), max(TICK_BUSY, due_in))
 
     def _next_tick(self) -> float:
         """Seconds until both loops look again. At the same time, so that the process wakes up once:
         what it pays for is less what it does then than that its caches have grown cold."""
         tick = self._every
-        left = tick - time.monotonic() % tick
+        left = tick - (time.monotonic() - self._first_tick) % tick
         return left if left > TICK_BUSY else left + tick  # a timer may be a little early
 
     async def _doze(self, seconds: float) -> None:
@@ -112,7 +123,7 @@ class Pulse:
         calm = not (busy or self._claimed_elsewhere or supervisor.gather.finished)
         slow = calm and self._beaten_asleep
         idle = min(supervisor.settings.poll, supervisor.source.longest_silence)
-        due = self._last_beat + (idle if slow else BEAT_SECONDS)
+        due = self._last_beat + (idle if slow else BEAT_SECONDS if busy else WATCH_SECONDS)
         return min(due, supervisor.upkeep.next_verdict)
 
     def _sample(self) -> None:
