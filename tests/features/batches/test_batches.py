@@ -255,7 +255,7 @@ def test_nobody_waits_for_a_batch_but_its_jobs(
     for _ in range(10):
         began = time.monotonic()
         assert finished(connection, enqueue(connection, "single")) == ["succeeded"]
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10  # the others wait for 60 s
     alone = send("send", "")
     began = time.monotonic()
     assert finished(connection, *alone) == ["succeeded"]
