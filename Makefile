@@ -8,7 +8,7 @@ SOAK_MINUTES ?= 10
 STAMP   = $(VENV)/.installed
 LINKS   = build/typing/wsup
 # More than there are cores: most of the tests wait for something to happen.
-PROCESSES ?= 5
+PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types layers links suite model test-matrix test-http bench bench-long bench-model bench-floor bench-reload soak clean
