@@ -77,7 +77,6 @@ class Core:
         self._cancel_again = False
         self._tasks: list[asyncio.Task[None]] = []
         self._registered = False
-        self.fault: BaseException | None = None
 
     async def start(self) -> None:
         """Raises DatabaseError, SourceLost."""

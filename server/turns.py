@@ -286,14 +286,14 @@ class Turns:
     def _fail(self, asks: list[Ask], error: SourceLost) -> None:
         """Whether it was done is unknown: each is to compare what it has with its claims."""
         self._on_lost(str(error))
-        for ask in asks:
-            self.withdraw(ask)
-            if not ask.answer.done():
-                ask.answer.set_exception(error)
+        self._refuse(asks, error)
 
     def fail_all(self, error: SourceLost) -> None:
         """Answer everybody, without any turn."""
         asks, self._asked = [*self._asked, *self._waiting.values()], []
+        self._refuse(asks, error)
+
+    def _refuse(self, asks: list[Ask], error: SourceLost) -> None:
         for ask in asks:
             self.withdraw(ask)
             if not ask.answer.done():

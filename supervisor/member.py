@@ -146,7 +146,7 @@ class Member:
             return 0
         mean = self.pace.lately
         credit = 1 if mean is None else max(1, min(AHEAD_JOBS, int(AHEAD_SECONDS / (mean + 1e-9))))
-        has = len(self.held) - len(self.held_async) - self._beside
+        has = self.sync_calls
         return credit - has if has * 2 <= credit else 0
 
     def room_async(self, concurrency: int) -> int:

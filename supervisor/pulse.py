@@ -72,10 +72,9 @@ class Pulse:
         """Give signs of life to the others, and act on what they bring back."""
         supervisor = self._supervisor
         while True:
-            busy = supervisor.held() > 0
             is_whole = self._link.is_whole()
             if is_whole or supervisor.source.connected:
-                await self._beat_if_due(time.monotonic(), busy=busy, act=is_whole)
+                await self._beat_if_due(act=is_whole)
             await self._doze(self._until_beat())
 
     def _until_beat(self) -> float:
@@ -85,7 +84,7 @@ class Pulse:
             return TICK_BUSY
         if not supervisor.source.connected:
             return self._next_tick()
-        due_in = self._next_beat(busy=False) - time.monotonic()
+        due_in = self._next_beat() - time.monotonic()
         return min(self._next_tick(), max(TICK_BUSY, due_in))
 
     def _next_tick(self) -> float:
@@ -117,9 +116,10 @@ class Pulse:
         self._claimed_elsewhere = self._heeded = True
         self._stir.set()
 
-    def _next_beat(self, *, busy: bool) -> float:
+    def _next_beat(self) -> float:
         """When it is due, on the monotonic clock."""
         supervisor = self._supervisor
+        busy = supervisor.held() > 0
         calm = not (busy or self._claimed_elsewhere or supervisor.gather.finished)
         slow = calm and self._beaten_asleep
         idle = min(supervisor.settings.poll, supervisor.source.longest_silence)
@@ -133,10 +133,11 @@ class Pulse:
         reap_strangers({m.pid for m in supervisor.pool.members})
         self._watchdog.look()
 
-    async def _beat_if_due(self, now: float, *, busy: bool, act: bool) -> None:
+    async def _beat_if_due(self, *, act: bool) -> None:
         supervisor = self._supervisor
+        now, busy = time.monotonic(), supervisor.held() > 0
         tell = busy and not self._told
-        if not tell and not supervisor.lapse.doubtful and self._next_beat(busy=busy) > now:
+        if not tell and not supervisor.lapse.doubtful and self._next_beat() > now:
             return
         self._last_beat = now
         asleep = supervisor.is_asleep()

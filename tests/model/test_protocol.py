@@ -71,14 +71,10 @@ def _search(machine: type[Machine], world: World) -> None:
         run(machine, world, RUNS_OF_ONE, start=start)
 
 
-@pytest.mark.parametrize("bug", [bug for bug in BUGS if bug not in RARE])
+@pytest.mark.parametrize(
+    "bug", [pytest.param(bug, marks=[pytest.mark.slow] * (bug in RARE)) for bug in BUGS]
+)
 def test_the_model_finds(bug: str, world: World) -> None:
-    find(BUGS[bug], Lanes, world)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("bug", RARE)
-def test_the_model_finds_in_the_end(bug: str, world: World) -> None:
     find(BUGS[bug], Lanes, world)
 
 
