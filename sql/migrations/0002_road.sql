@@ -270,9 +270,24 @@ DECLARE
                          FROM unnest(keys) WITH ORDINALITY AS k(key, nr)) -> g.key)::bigint AS place
               FROM gone g)
     $take$;
+    -- Of a place, the first jobs from the one on that was its first when it was last seen.
+    from_place CONSTANT text := $from$
+                (SELECT s.rank, s.job FROM wsup.ready_%1$s s
+                  WHERE p.lane = %1$s AND s.queue = p.queue AND (s.rank, s.job) >= (p.rank, p.job)
+                  ORDER BY s.rank, s.job LIMIT -- most --)$from$;
     pull text := $pull$
 #variable_conflict use_column
 DECLARE
+    -- While some snapshot keeps the dead rows before the first jobs of a long backlog, a look at all
+    -- takes long; then it is done for a tenth of the time only, and in between one looks from where the
+    -- last pull found the first jobs. What comes in before them may have to wait for a second. What
+    -- the session remembers of that is true of the tables, so a pooler may lend the session to anybody.
+    known CONSTANT jsonb := nullif(current_setting('wsup.places', true), '');
+    until   double precision := known ->> 'until';           -- seconds since the epoch
+    sparing CONSTANT boolean := coalesce(clock_timestamp() < to_timestamp(until), false);
+    began   timestamptz;
+    took    double precision;              -- seconds, for a look at all
+    brought bigint;
     -- The places, and the first job of each: what is before it is dead, and waded through once.
     lanes  integer[];
     names  text[];
@@ -287,23 +302,39 @@ BEGIN
     IF EXISTS (SELECT FROM wsup.cancel_request) THEN
         PERFORM wsup.drop_cancelled();
     END IF;
-    SELECT array_agg(f.lane), array_agg(q.queue), array_agg(f.rank), array_agg(f.job),
-           bool_or(q.queue = ANY (ARRAY(SELECT o.queue FROM wsup.queue_order o WHERE o.was_fair)))
-      INTO lanes, names, ranks, firsts, by_turns
-      FROM unnest(pull.queues) AS q(queue)
-     CROSS JOIN LATERAL (
-        (SELECT 0 AS lane, s.rank, s.job FROM wsup.ready_0 s
-          WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT 1)
-        UNION ALL
-        (SELECT 1, s.rank, s.job FROM wsup.ready_1 s
-          WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT 1)
-        UNION ALL
-        (SELECT 2, s.rank, s.job FROM wsup.ready_2 s
-          WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT 1)
-        UNION ALL
-        (SELECT 3, s.rank, s.job FROM wsup.ready_3 s
-          WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT 1)) f
-     WHERE split_part(q.queue, E'\003', 1) <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p));
+    IF sparing THEN
+        SELECT array_agg(p.lane), array_agg(p.queue), array_agg(f.rank), array_agg(f.job),
+               bool_or(p.queue = ANY (ARRAY(SELECT o.queue FROM wsup.queue_order o WHERE o.was_fair)))
+          INTO lanes, names, ranks, firsts, by_turns
+          FROM jsonb_to_record(known)
+                   AS k(lanes integer[], names text[], ranks integer[], firsts bigint[]),
+               unnest(k.lanes, k.names, k.ranks, k.firsts) AS p(lane, queue, rank, job)
+         CROSS JOIN LATERAL (-- from a place on: 1 --) f
+         WHERE p.queue = ANY (pull.queues)
+           AND split_part(p.queue, E'\003', 1) <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p));
+    END IF;
+    IF lanes IS NULL THEN
+        began := clock_timestamp();
+        SELECT array_agg(f.lane), array_agg(q.queue), array_agg(f.rank), array_agg(f.job),
+               bool_or(q.queue = ANY (ARRAY(SELECT o.queue FROM wsup.queue_order o WHERE o.was_fair)))
+          INTO lanes, names, ranks, firsts, by_turns
+          FROM unnest(pull.queues) AS q(queue)
+         CROSS JOIN LATERAL (
+            (SELECT 0 AS lane, s.rank, s.job FROM wsup.ready_0 s
+              WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT 1)
+            UNION ALL
+            (SELECT 1, s.rank, s.job FROM wsup.ready_1 s
+              WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT 1)
+            UNION ALL
+            (SELECT 2, s.rank, s.job FROM wsup.ready_2 s
+              WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT 1)
+            UNION ALL
+            (SELECT 3, s.rank, s.job FROM wsup.ready_3 s
+              WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT 1)) f
+         WHERE split_part(q.queue, E'\003', 1) <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p));
+        took := extract(epoch FROM clock_timestamp() - began);
+        until := extract(epoch FROM began) + least(10 * took, 10 * (known ->> 'took')::float8, 1);
+    END IF;
     IF E'\001' = ANY (names) THEN          -- keys are marked: first, who has his turn becomes ready
         PERFORM set_config('wsup.taker', pull.supervisor::text, true);
         PERFORM wsup.work_off_marks();
@@ -326,53 +357,48 @@ BEGIN
                     SELECT p.place
                       FROM unnest(lanes, names, ranks, firsts) WITH ORDINALITY
                            AS p(lane, queue, rank, job, place)
-                     CROSS JOIN LATERAL (
-                        (SELECT s.rank, s.job FROM wsup.ready_0 s
-                          WHERE p.lane = 0 AND s.queue = p.queue
-                            AND (s.rank, s.job) >= (p.rank, p.job)
-                          ORDER BY s.rank, s.job LIMIT pull.n)
-                        UNION ALL
-                        (SELECT s.rank, s.job FROM wsup.ready_1 s
-                          WHERE p.lane = 1 AND s.queue = p.queue
-                            AND (s.rank, s.job) >= (p.rank, p.job)
-                          ORDER BY s.rank, s.job LIMIT pull.n)
-                        UNION ALL
-                        (SELECT s.rank, s.job FROM wsup.ready_2 s
-                          WHERE p.lane = 2 AND s.queue = p.queue
-                            AND (s.rank, s.job) >= (p.rank, p.job)
-                          ORDER BY s.rank, s.job LIMIT pull.n)
-                        UNION ALL
-                        (SELECT s.rank, s.job FROM wsup.ready_3 s
-                          WHERE p.lane = 3 AND s.queue = p.queue
-                            AND (s.rank, s.job) >= (p.rank, p.job)
-                          ORDER BY s.rank, s.job LIMIT pull.n)) j
+                     CROSS JOIN LATERAL (-- from a place on: pull.n --) j
                      ORDER BY j.rank, j.job LIMIT pull.n) r) h;
     END IF;
     IF lanes[1] = ALL (lanes) THEN
         CASE lanes[1]
         -- cases --
         END CASE;
-        RETURN;
+    ELSE
+        RETURN QUERY
+        WITH lane AS MATERIALIZED (
+            SELECT p.lane, array_agg(p.queue) AS q, array_agg(p.k) AS k,
+                   array_agg(p.rank) AS r, array_agg(p.job) AS j
+              FROM unnest(lanes, names, counts, ranks, firsts) AS p(lane, queue, k, rank, job)
+             WHERE p.k > 0 GROUP BY p.lane)
+        -- A lane without a place has no row here: it is not even asked.
+        SELECT t.claim, t.job, t.attempt, t.task, t.queue, t.args, t.options FROM (
+            SELECT t.* FROM lane l, wsup.take_0(pull.supervisor, l.q, l.k, l.r, l.j) t WHERE l.lane = 0
+            UNION ALL
+            SELECT t.* FROM lane l, wsup.take_1(pull.supervisor, l.q, l.k, l.r, l.j) t WHERE l.lane = 1
+            UNION ALL
+            SELECT t.* FROM lane l, wsup.take_2(pull.supervisor, l.q, l.k, l.r, l.j) t WHERE l.lane = 2
+            UNION ALL
+            SELECT t.* FROM lane l, wsup.take_3(pull.supervisor, l.q, l.k, l.r, l.j) t WHERE l.lane = 3) t
+         ORDER BY t.rank, t.place;
     END IF;
-    RETURN QUERY
-    WITH lane AS MATERIALIZED (
-        SELECT p.lane, array_agg(p.queue) AS q, array_agg(p.k) AS k,
-               array_agg(p.rank) AS r, array_agg(p.job) AS j
-          FROM unnest(lanes, names, counts, ranks, firsts) AS p(lane, queue, k, rank, job)
-         WHERE p.k > 0 GROUP BY p.lane)
-    -- A lane without a place has no row here: it is not even asked.
-    SELECT t.claim, t.job, t.attempt, t.task, t.queue, t.args, t.options FROM (
-        SELECT t.* FROM lane l, wsup.take_0(pull.supervisor, l.q, l.k, l.r, l.j) t WHERE l.lane = 0
-        UNION ALL
-        SELECT t.* FROM lane l, wsup.take_1(pull.supervisor, l.q, l.k, l.r, l.j) t WHERE l.lane = 1
-        UNION ALL
-        SELECT t.* FROM lane l, wsup.take_2(pull.supervisor, l.q, l.k, l.r, l.j) t WHERE l.lane = 2
-        UNION ALL
-        SELECT t.* FROM lane l, wsup.take_3(pull.supervisor, l.q, l.k, l.r, l.j) t WHERE l.lane = 3) t
-     ORDER BY t.rank, t.place;
+    GET DIAGNOSTICS brought = ROW_COUNT;
+    -- Not if it was somebody else who is sparing the time, with other queues.
+    IF took IS NULL OR NOT sparing AND (known IS NOT NULL OR took >= 0.005) THEN
+        PERFORM set_config('wsup.places', CASE
+            -- Who doesn't get enough falls asleep, perhaps: before that he looks at all.
+            WHEN brought < n OR took < 0.005 THEN ''
+            -- Once proves nothing: this process may but have waited for a processor.
+            WHEN known IS NULL THEN jsonb_build_object('took', took)::text
+            ELSE jsonb_build_object(
+                     'took', coalesce(took, (known ->> 'took')::float8), 'until', until,
+                     'lanes', lanes, 'names', names, 'ranks', ranks, 'firsts', firsts)::text
+            END, false);
+    END IF;
 END
     $pull$;
     cases text := '';
+    from_places text := '';
 BEGIN
     FOR lane IN 0..3 LOOP
         -- Called by wsup.pull alone, whose planner settings hold here, too.
@@ -385,7 +411,11 @@ BEGIN
             lane, format(E'#variable_conflict use_column\nBEGIN%sEND',
                          format(take || claim, lane, 'f.rank, f.place,')));
         cases := cases || format('WHEN %s THEN %s', lane, format(take || claim, lane, ''));
+        from_places := concat_ws(' UNION ALL', nullif(from_places, ''), format(from_place, lane));
     END LOOP;
+    pull := replace(pull, '-- cases --', cases);
+    pull := replace(pull, '-- from a place on: 1 --', replace(from_places, '-- most --', '1'));
+    pull := replace(pull, '-- from a place on: pull.n --', replace(from_places, '-- most --', 'pull.n'));
     -- Called by wsup.pull_by_turns alone.
     EXECUTE format($function$
         CREATE FUNCTION wsup.take_line(supervisor integer, keys text[], most integer)
@@ -402,7 +432,7 @@ BEGIN
         SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off
         SET enable_hashjoin = off SET enable_mergejoin = off
         SET plan_cache_mode = force_generic_plan
-        AS %L $function$, replace(pull, '-- cases --', cases));
+        AS %L $function$, pull);
 END
 $make$;
 
