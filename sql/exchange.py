@@ -42,6 +42,8 @@ class Exchange:
         self._listener = listener
         self.per_host: PerHost = Unlimited()
         self.supervisor = 0
+        #: What this supervisor settles lets others of their keys in, and little else is ready.
+        self._hands_over = False
 
     async def turn(
         self,
@@ -115,6 +117,9 @@ class Exchange:
                         note_columns(self.supervisor, notes, holders),
                     )
                 if entries:
+                    if pull is not None and self._hands_over and served is None:
+                        room = [str(pull.most), list(pull.queues)]
+                        await connection.execute(statement("hand_over"), room)
                     settled = connection.cursor(row_factory=tuple_row)
                     await settled.execute(
                         statement("settle" + many), columns(self.supervisor, entries, holders)
@@ -140,6 +145,8 @@ class Exchange:
                 turn.rows += rows
                 if served:
                     _share(turn.shared, rows, whose)
+            # What is ready goes first: not before a pull has brought it all is it passed by.
+            self._hands_over = pull is not None and turn.passed > 0 and len(turn.rows) < pull.most
             return turn
 
     async def _send_pulls(

@@ -270,6 +270,14 @@ DECLARE
                          FROM unnest(keys) WITH ORDINALITY AS k(key, nr)) -> g.key)::bigint AS place
               FROM gone g)
     $take$;
+    -- The jobs that were handed over in this transaction (wsup.hand_on_serial).
+    take_handed CONSTANT text := $take$
+        RETURN QUERY
+        WITH taken AS (
+            SELECT h.job AS place, h.job, h.rank, h.attempt::smallint, NULL::text AS key
+              FROM unnest(handed[1 : most], handed[most + 1 : 2 * most], handed[2 * most + 1 :])
+                   AS h(job, rank, attempt))
+    $take$;
     -- Of a place, the first jobs from the one on that was its first when it was last seen.
     from_place CONSTANT text := $from$
                 (SELECT s.rank, s.job FROM wsup.ready_%1$s s
@@ -279,15 +287,17 @@ DECLARE
 #variable_conflict use_column
 DECLARE
     -- While some snapshot keeps the dead rows before the first jobs of a long backlog, a look at all
-    -- takes long; then it is done for a tenth of the time only, and in between one looks from where the
-    -- last pull found the first jobs. What comes in before them may have to wait for a second. What
-    -- the session remembers of that is true of the tables, so a pooler may lend the session to anybody.
+    -- takes long; then it is done for a tenth of the time only. In between, one looks into closed lanes
+    -- from where the last pull found their first jobs. Nothing comes in before these but
+    -- what does so while the lane is being closed: it may have to wait for some seconds. What the
+    -- session remembers is true of the tables, so a pooler may lend the session to anybody.
     known CONSTANT jsonb := nullif(current_setting('wsup.places', true), '');
     until   double precision := known ->> 'until';           -- seconds since the epoch
     sparing CONSTANT boolean := coalesce(clock_timestamp() < to_timestamp(until), false);
     began   timestamptz;
     took    double precision;              -- seconds, for a look at all
     brought bigint;
+    handed  CONSTANT bigint[] := nullif(current_setting('wsup.handed', true), '');
     -- The places, and the first job of each: what is before it is dead, and waded through once.
     lanes  integer[];
     names  text[];
@@ -302,16 +312,25 @@ BEGIN
     IF EXISTS (SELECT FROM wsup.cancel_request) THEN
         PERFORM wsup.drop_cancelled();
     END IF;
+    IF handed IS NOT NULL THEN
+        PERFORM set_config('wsup.handed', '', true);
+        RETURN QUERY SELECT * FROM wsup.take_handed(supervisor, handed, cardinality(handed) / 3);
+        n := n - cardinality(handed) / 3;
+    END IF;
     IF sparing THEN
         SELECT array_agg(p.lane), array_agg(p.queue), array_agg(f.rank), array_agg(f.job),
                bool_or(p.queue = ANY (ARRAY(SELECT o.queue FROM wsup.queue_order o WHERE o.was_fair)))
           INTO lanes, names, ranks, firsts, by_turns
-          FROM jsonb_to_record(known)
-                   AS k(lanes integer[], names text[], ranks integer[], firsts bigint[]),
-               unnest(k.lanes, k.names, k.ranks, k.firsts) AS p(lane, queue, rank, job)
+          FROM (SELECT k.*
+                  FROM jsonb_to_record(known)
+                           AS j(lanes integer[], names text[], ranks integer[], firsts bigint[]),
+                       unnest(j.lanes, j.names, j.ranks, j.firsts) AS k(lane, queue, rank, job)
+                 WHERE k.lane <> wsup.current_lane() AND k.queue = ANY (pull.queues)
+                UNION ALL
+                SELECT wsup.current_lane(), q.queue, -2147483648, -9223372036854775808
+                  FROM unnest(pull.queues) AS q(queue)) p
          CROSS JOIN LATERAL (-- from a place on: 1 --) f
-         WHERE p.queue = ANY (pull.queues)
-           AND split_part(p.queue, E'\003', 1) <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p));
+         WHERE split_part(p.queue, E'\003', 1) <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p));
     END IF;
     IF lanes IS NULL THEN
         began := clock_timestamp();
@@ -333,7 +352,7 @@ BEGIN
               WHERE s.queue = q.queue ORDER BY s.rank, s.job LIMIT 1)) f
          WHERE split_part(q.queue, E'\003', 1) <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p));
         took := extract(epoch FROM clock_timestamp() - began);
-        until := extract(epoch FROM began) + least(10 * took, 10 * (known ->> 'took')::float8, 1);
+        until := extract(epoch FROM began) + least(10 * took, 10 * (known ->> 'took')::float8, 10);
     END IF;
     IF E'\001' = ANY (names) THEN          -- keys are marked: first, who has his turn becomes ready
         PERFORM set_config('wsup.taker', pull.supervisor::text, true);
@@ -423,6 +442,13 @@ BEGIN
                        args json, options json)
         LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS %L $function$,
         format(E'#variable_conflict use_column\nBEGIN%sEND', format(take_line || claim, '', '')));
+    -- Called by wsup.pull alone.
+    EXECUTE format($function$
+        CREATE FUNCTION wsup.take_handed(supervisor integer, handed bigint[], most integer)
+        RETURNS TABLE (claim bigint, job bigint, attempt smallint, task text, queue text,
+                       args json, options json)
+        LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS %L $function$,
+        format(E'#variable_conflict use_column\nBEGIN%sEND', format(take_handed || claim, '', '')));
     EXECUTE format($function$
         CREATE FUNCTION wsup.pull(supervisor integer, queues text[], n integer,
                                   wake boolean DEFAULT false, in_order boolean DEFAULT false)

@@ -297,7 +297,9 @@ $$;
 
 -- Ends the turns of these jobs, and hands on those of serial keys: where the only one that may run has
 -- ended, the first in line has room, whatever its own limit is. Tells which turns of which keys are left
--- to be handed on, the keys in whose line nobody was, and how many jobs were let in.
+-- to be handed on, the keys in whose line nobody was, and how many jobs were let in. For a supervisor that
+-- has told its room (sql/queries/hand_over.sql) they needn't become ready first: its pull, which follows
+-- in this transaction, takes them as they are (`wsup.handed`: jobs, then their ranks, then attempts).
 CREATE FUNCTION wsup.hand_on_serial(ended bigint[], OUT keys text[], OUT turns bigint[], OUT idle text[],
                                     OUT came bigint)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -305,7 +307,15 @@ SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_ha
 SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
+DECLARE
+    room CONSTANT integer := nullif(current_setting('wsup.room', true), '');
+    queues text[];                         -- whose jobs are handed over
+    handed bigint[];
 BEGIN
+    IF cardinality(ended) <= room AND NOT EXISTS (SELECT FROM wsup.cancel_request) THEN
+        queues := ARRAY(SELECT q.queue FROM unnest(current_setting('wsup.room_of')::text[]) AS q(queue)
+                         WHERE q.queue <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p)));
+    END IF;
     WITH lanes AS MATERIALIZED (SELECT * FROM wsup.lanes_of_lines()),
     low AS (SELECT l.low FROM lanes l), high AS (SELECT l.high FROM lanes l),
     turn AS (
@@ -328,19 +338,26 @@ BEGIN
              ORDER BY s.rank, s.job LIMIT 1 FOR UPDATE SKIP LOCKED) b
          WHERE t.serial),
     next AS MATERIALIZED (
-        SELECT * FROM wsup.leave_line(ARRAY(SELECT f.lane FROM first f), ARRAY(SELECT f.at FROM first f))),
+        SELECT n.*, coalesce(n.queue = ANY (queues), false) AS is_handed
+          FROM wsup.leave_line(ARRAY(SELECT f.lane FROM first f), ARRAY(SELECT f.at FROM first f)) n),
     held AS (
         INSERT INTO wsup.key_holder (job, key_limit, lane, key)
         SELECT n.job, n.key_limit, l.last_value % 4, n.key FROM wsup.lane_turn l, next n),
     made AS (
         INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
-        SELECT n.job, n.rank, n.attempt, l.last_value % 4, n.queue FROM wsup.lane_turn l, next n)
+        SELECT n.job, n.rank, n.attempt, l.last_value % 4, n.queue
+          FROM wsup.lane_turn l, next n WHERE NOT n.is_handed)
     SELECT array_agg(l.key) FILTER (WHERE NOT l.serial), array_agg(l.n) FILTER (WHERE NOT l.serial),
-           array_agg(l.key) FILTER (WHERE l.serial), (SELECT count(*) FROM next)
-      INTO keys, turns, idle, came
+           array_agg(l.key) FILTER (WHERE l.serial), (SELECT count(*) FROM next),
+           (SELECT array_agg(n.job) || array_agg(n.rank::bigint) || array_agg(n.attempt::bigint)
+              FROM next n WHERE n.is_handed)
+      INTO keys, turns, idle, came, handed
       FROM (SELECT k.key, k.serial, count(*) AS n
               FROM (SELECT t.key, t.serial FROM spent t EXCEPT ALL SELECT n.key, true FROM next n) k
              GROUP BY k.key, k.serial) l;
+    IF handed IS NOT NULL THEN
+        PERFORM set_config('wsup.handed', handed::text, true);
+    END IF;
 END
 $$;
 

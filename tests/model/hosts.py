@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from effects import Promoted, Pulled, Rescued, Settled
-from reference import MAX_LOST, Reference
+from reference import MAX_LOST, QUEUES, Reference
 from sessions import Rows, Session, query, sql
 
 from wsup.sql.answers import KEY_MARKS, Held, Row
@@ -118,12 +118,15 @@ class Host:
         self.session.steps.append(step)
         return self.session.effects
 
-    def settle(self) -> None:
+    def settle(self, room: int = 0) -> None:
+        """With room, a pull of as many jobs must follow."""
         entries = self.gather.finished
         if not entries:
             return
         self.sending, self.gather.finished = entries, []
         supervisor, effects = self.id, self._take("settle")
+        if room:
+            self.session.send(query("hand_over", [str(room), QUEUES]))
         self.session.send(
             query("settle", columns(supervisor, entries)),
             lambda rows: effects.append(self._settled(supervisor, entries, *rows[0])),

@@ -8,6 +8,7 @@ from hosts import Host
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 from lanes import Swept
+from machine import host
 from people import often, which, writer
 from reference import QUEUES
 from relations import READ_COMMITTED, Relations, isolation, mostly_well
@@ -96,6 +97,20 @@ class Keys(Swept, Relations):
         elif self.operator.open:
             self.roll_back(self.operator)
         for mind in hosts:
+            self._turn_goes_on(mind, commit=True)
+
+    @rule(host=host, which=which, count=st.integers(1, 3), how=mostly_well, room=st.integers(1, 4))
+    def hand_over(self, host: int, which: int, count: int, how: str, room: int) -> None:
+        """A turn whose pull takes those that its results let in as they are."""
+        mind = self._able(host, "settle")
+        if mind is None or mind.session.open:
+            return
+        mind.finish(which, count, how)
+        mind.settle(room)
+        if mind.session.waiting:
+            self.break_off(self.hosts.index(mind), dies=False)
+        elif mind.session.open:
+            mind.pull(QUEUES, room)
             self._turn_goes_on(mind, commit=True)
 
     def _in_hand(self, key: str, limit: int) -> tuple[Host, Host] | None:

@@ -72,7 +72,10 @@ class Session:
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
             self.end(commit=False)
 
-    def settle(self, entries: list[Entry]) -> None:
+    def settle(self, entries: list[Entry], room: int = 0) -> None:
+        """With room, a pull of as many must follow."""
+        if room:
+            self.connection.execute(statement("hand_over"), [str(room), ["default"]])
         self.connection.execute(statement("settle"), columns(self.number, entries))
         over = {entry.job for entry in entries}
         self.hoped = [row for row in self.hoped if row[1] not in over]
@@ -112,10 +115,11 @@ def step(session: Session, chance: random.Random) -> None:
         if session.number > SUPERVISORS:
             (session.enqueue if chance.random() < 0.75 else session.cancel)(chance)
             return
+        most = chance.randrange(1, 6) if chance.random() < 0.7 else 0
         if entries := settlement(session.hoped, chance):
-            session.settle(entries)
-        if chance.random() < 0.7:
-            session.pull(chance.randrange(1, 6))
+            session.settle(entries, most if chance.random() < 0.5 else 0)
+        if most:
+            session.pull(most)
         if chance.random() < 0.2:
             session.connection.execute("UPDATE wsup.waiting SET due_at = clock_timestamp()")
             session.connection.execute("SELECT wsup.promote(10)")
