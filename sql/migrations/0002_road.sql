@@ -316,6 +316,9 @@ BEGIN
         PERFORM set_config('wsup.handed', '', true);
         RETURN QUERY SELECT * FROM wsup.take_handed(supervisor, handed, cardinality(handed) / 3);
         n := n - cardinality(handed) / 3;
+        IF n = 0 THEN
+            RETURN;
+        END IF;
     END IF;
     IF sparing THEN
         SELECT array_agg(p.lane), array_agg(p.queue), array_agg(f.rank), array_agg(f.job),

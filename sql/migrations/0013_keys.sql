@@ -308,13 +308,18 @@ SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
+    fair text[];
+    aged text[];
     room CONSTANT integer := nullif(current_setting('wsup.room', true), '');
     queues text[];                         -- whose jobs are handed over
     handed bigint[];
 BEGIN
+    SELECT array_agg(o.queue), array_agg(o.queue) FILTER (WHERE o.ageing IS NOT NULL)
+      INTO fair, aged FROM wsup.queue_order o WHERE o.fair;
     IF cardinality(ended) <= room AND NOT EXISTS (SELECT FROM wsup.cancel_request) THEN
         queues := ARRAY(SELECT q.queue FROM unnest(current_setting('wsup.room_of')::text[]) AS q(queue)
-                         WHERE q.queue <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p)));
+                         WHERE q.queue <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p))
+                           AND q.queue <> ALL (ARRAY(SELECT o.queue FROM wsup.queue_order o)));
     END IF;
     WITH lanes AS MATERIALIZED (SELECT * FROM wsup.lanes_of_lines()),
     low AS (SELECT l.low FROM lanes l), high AS (SELECT l.high FROM lanes l),
@@ -344,17 +349,26 @@ BEGIN
         INSERT INTO wsup.key_holder (job, key_limit, lane, key)
         SELECT n.job, n.key_limit, l.last_value % 4, n.key FROM wsup.lane_turn l, next n),
     made AS (
-        INSERT INTO wsup.ready (job, rank, attempt, lane, queue)
-        SELECT n.job, n.rank, n.attempt, l.last_value % 4, n.queue
-          FROM wsup.lane_turn l, next n WHERE NOT n.is_handed)
-    SELECT array_agg(l.key) FILTER (WHERE NOT l.serial), array_agg(l.n) FILTER (WHERE NOT l.serial),
-           array_agg(l.key) FILTER (WHERE l.serial), (SELECT count(*) FROM next),
+        INSERT INTO wsup.ready (job, rank, attempt, lane, queue, real_job)
+        -- In a fair queue, behind all that is there by now.
+        SELECT CASE WHEN f.turns THEN nextval('wsup.job_id') ELSE f.job END,
+               CASE WHEN f.queue = ANY (aged) THEN wsup.rank_now(f.job) ELSE f.rank END,
+               f.attempt, l.last_value % 4, f.queue, CASE WHEN f.turns THEN f.job END
+          FROM wsup.lane_turn l,
+               (SELECT n.*, n.queue = ANY (fair) AS turns
+                  FROM next n WHERE NOT n.is_handed ORDER BY n.rank, n.job) f)
+    SELECT l.keys, l.turns, l.idle, (SELECT count(*) FROM next),
            (SELECT array_agg(n.job) || array_agg(n.rank::bigint) || array_agg(n.attempt::bigint)
               FROM next n WHERE n.is_handed)
       INTO keys, turns, idle, came, handed
-      FROM (SELECT k.key, k.serial, count(*) AS n
-              FROM (SELECT t.key, t.serial FROM spent t EXCEPT ALL SELECT n.key, true FROM next n) k
-             GROUP BY k.key, k.serial) l;
+      FROM (SELECT array_agg(k.key) FILTER (WHERE NOT k.serial) AS keys,
+                   array_agg(k.n) FILTER (WHERE NOT k.serial) AS turns,
+                   array_agg(k.key) FILTER (WHERE k.serial) AS idle
+              FROM (SELECT r.key, r.serial, count(*) AS n
+                      FROM (SELECT t.key, t.serial FROM spent t EXCEPT ALL SELECT n.key, true FROM next n) r
+                     -- Nearly always each turn has gone to somebody.
+                     WHERE (SELECT count(*) FROM spent) > (SELECT count(*) FROM next)
+                     GROUP BY r.key, r.serial) k) l;
     IF handed IS NOT NULL THEN
         PERFORM set_config('wsup.handed', handed::text, true);
     END IF;
@@ -381,7 +395,7 @@ BEGIN
     IF EXISTS (SELECT FROM wsup.limits) THEN
         SELECT f.keys, f.turns, f.gates INTO keys, turns, gates FROM wsup.free_turns(jobs) f;
         came := wsup.serve_gates(gates, at_once);
-    ELSIF at_once AND NOT EXISTS (SELECT FROM wsup.key_limit) AND NOT EXISTS (SELECT FROM wsup.queue_order) THEN
+    ELSIF at_once AND NOT EXISTS (SELECT FROM wsup.key_limit) THEN
         SELECT s.keys, s.turns, s.idle, s.came INTO keys, turns, idle, came FROM wsup.hand_on_serial(jobs) s;
         came := came + wsup.look_again(idle);
     ELSE

@@ -111,6 +111,9 @@ RELATED_BUGS = {
 #: Those of jobs that have keys.
 KEY_BUGS = {
     "a job that has ended keeps its turn": Bug("settle", {"IF keyed THEN": "IF false THEN"}, TURNS),
+    "a job that is handed over becomes ready, too": Bug(
+        "hand_on_serial", {"WHERE NOT n.is_handed": "WHERE true"}, r"was pulled from .'claim'"
+    ),
     "a job lost with its host for the last time keeps its turn": Bug(
         "rescue", {"PERFORM wsup.end_turns(ended);": ""}, TURNS
     ),

@@ -72,11 +72,34 @@ def test_with_a_queue_that_is_not_pulled(database: str, watched: Connection) -> 
 
 def test_what_is_ready_goes_first(database: str, watched: Connection) -> None:
     """A full pull may have left something more urgent behind."""
-    jobs = fill(watched, 4)
-    urgent = fill_plain(watched, 3, priority=1)
-    brought = [ids(turn.rows) for turn in turns(database, [2, 2, 2, 2])]
-    assert brought == [urgent[:2], [urgent[2], jobs[0]], [jobs[1]], [jobs[2]]]
-    assert was_ready(watched) == sorted([*urgent, *jobs[:2]])
+    one, two = fill(watched, 3), fill(watched, 3, "b")
+
+    async def work(source: Any) -> list[list[int]]:
+        first, second = (await source.turn([], Pull(["default"], 2))).rows
+        urgent = fill_plain(watched, 3, priority=1)
+        full = await source.turn([succeeded(first)], Pull(["default"], 2))
+        next_ = await source.turn([succeeded(second)], Pull(["default"], 1))
+        return [ids([first, second]), urgent, ids(full.rows) + ids(next_.rows)]
+
+    begun, urgent, came = with_source(database, work)
+    assert begun == [one[0], two[0]]
+    assert came == urgent
+
+
+def test_together_with_what_is_ready_no_more_than_there_is_room_for(
+    database: str, watched: Connection
+) -> None:
+    jobs = fill(watched, 3)
+
+    async def work(source: Any) -> list[int]:
+        turn = await source.turn([], Pull(["default"], 10))
+        turn = await source.turn([succeeded(turn.rows[0])], Pull(["default"], 10))
+        others = fill_plain(watched, 5, priority=1)
+        turn = await source.turn([succeeded(turn.rows[0])], Pull(["default"], 3))
+        assert ids(turn.rows) == [jobs[2], *others[:2]]
+        return ids((await source.turn([succeeded(turn.rows[0])], Pull(["default"], 2))).rows)
+
+    assert len(with_source(database, work)) == 2
 
 
 def test_not_beyond_the_room(database: str, watched: Connection) -> None:
