@@ -58,7 +58,8 @@ class Core:
             self.source,
             self._upkeep,
             settings,
-            queues=self._streams,
+            # What is ready is asked for by who sleeps.
+            queues=lambda: self._streams() if self._sleep.wanted else [],
             jobs_done=lambda: self.turns.settled,
             on_beat=self._beaten,
             on_buried=self._buried,

@@ -42,8 +42,9 @@ class Exchange:
         self._listener = listener
         self.per_host: PerHost = Unlimited()
         self.supervisor = 0
-        #: What this supervisor settles lets others of their keys in, and little else is ready.
-        self._hands_over = False
+        #: The queues in which the last pull has left nothing ready, if what was settled with it has
+        #: let others of a key in.
+        self._emptied: Sequence[str] | None = None
 
     async def turn(
         self,
@@ -62,7 +63,7 @@ class Exchange:
         """
         try:
             only_pulls = not (entries or promote or notes)
-            if pull is not None and only_pulls and (served is None or _only(served, pull)):
+            if pull is not None and only_pulls and _is_for_one(served, pull):
                 return await self._pull_alone(pull, served)
             return await self._persist(entries, pull, promote=promote, notes=notes, served=served)
         except psycopg.Error as error:
@@ -117,7 +118,7 @@ class Exchange:
                         note_columns(self.supervisor, notes, holders),
                     )
                 if entries:
-                    if pull is not None and self._hands_over and served is None:
+                    if pull and pull.queues == self._emptied and _is_for_one(served, pull):
                         room = [str(pull.most), list(pull.queues)]
                         await connection.execute(statement("hand_over"), room)
                     settled = connection.cursor(row_factory=tuple_row)
@@ -146,13 +147,14 @@ class Exchange:
                 if served:
                     _share(turn.shared, rows, whose)
             # What is ready goes first: not before a pull has brought it all is it passed by.
-            self._hands_over = pull is not None and turn.passed > 0 and len(turn.rows) < pull.most
+            has_emptied = pull and turn.passed and len(turn.rows) < pull.most
+            self._emptied = pull.queues if pull and has_emptied else None
             return turn
 
     async def _send_pulls(
         self, connection: psycopg.AsyncConnection[Any], pull: Pull, served: Served | None
     ) -> list[_Pulled]:
-        only = served is None or _only(served, pull)
+        only = _is_for_one(served, pull)
         parameters = self._pull_parameters(pull, served)
         sent: list[_Pulled] = [
             (parameters[0] if only else 0, connection.cursor(row_factory=tuple_row, binary=True))
@@ -247,6 +249,10 @@ class Exchange:
 def _only(served: Served, pull: Pull) -> bool:
     """Is it a pull for one alone? Then it goes as if by that one; who asks stays as asleep."""
     return len(served.shares) == 1 and not pull.wake
+
+
+def _is_for_one(served: Served | None, pull: Pull) -> bool:
+    return served is None or _only(served, pull)
 
 
 def _share(shared: dict[int, list[Any]], rows: Sequence[Any], whose: int) -> None:

@@ -155,8 +155,10 @@ class Pulse:
 
     async def _beat(self, *, tell: bool = False) -> Beat:
         supervisor = self._supervisor
+        turns = supervisor.turns
         return await supervisor.source.beat(
-            queues=list(supervisor.turns.queues),
+            # Who pulls needn't be told that something is ready, nor wade through dead rows for it.
+            queues=[] if turns.pulling else list(turns.queues),
             jobs_done=supervisor.meter.done,
             memory=supervisor.memory.sample(self._pids()),
             occupancy=supervisor.meter.occupancy.values,
