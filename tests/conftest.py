@@ -97,38 +97,42 @@ def _memory(embedded: EmbeddedServer) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def template(server: str) -> Iterator[str]:
+def administrator(server: str) -> Iterator[psycopg.Connection]:
+    """One connection for all databases that are made and dropped."""
+    with psycopg.connect(server, autocommit=True) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def template(server: str, administrator: psycopg.Connection) -> Iterator[str]:
     """The name of a migrated database, to be copied."""
-    _recreate(server, TEMPLATE)
-    with psycopg.connect(server, autocommit=True) as connection:  # copies stay where this one is
-        if connection.execute(
-            "SELECT FROM pg_tablespace WHERE spcname = %s", [TABLESPACE]
-        ).rowcount:
-            connection.execute(
-                SQL("ALTER DATABASE {} SET TABLESPACE {}").format(
-                    Identifier(TEMPLATE), Identifier(TABLESPACE)
-                )
-            )
+    _recreate(administrator, TEMPLATE)
+    in_memory = "SELECT FROM pg_tablespace WHERE spcname = %s"
+    if administrator.execute(in_memory, [TABLESPACE]).rowcount:  # copies stay where this one is
+        names = Identifier(TEMPLATE), Identifier(TABLESPACE)
+        administrator.execute(SQL("ALTER DATABASE {} SET TABLESPACE {}").format(*names))
     with psycopg.connect(make_conninfo(server, dbname=TEMPLATE), autocommit=True) as connection:
         migrate(connection)
     yield TEMPLATE
-    _drop(server, TEMPLATE)
+    _drop(administrator, TEMPLATE)
 
 
 @pytest.fixture
-def make_database(server: str) -> Iterator[Callable[[str | None], str]]:
+def make_database(
+    server: str, administrator: psycopg.Connection
+) -> Iterator[Callable[[str | None], str]]:
     """Makes databases, as copies of the one named; they are dropped after the test."""
     made: list[str] = []
 
     def make(template: str | None = None) -> str:
         name = f"wsup_test_{os.getpid()}_{next(_numbers)}"
-        _recreate(server, name, template)
+        _recreate(administrator, name, template)
         made.append(name)
         return make_conninfo(server, dbname=name)
 
     yield make
     for name in made:
-        _drop(server, name)
+        _drop(administrator, name)
 
 
 @pytest.fixture
@@ -270,16 +274,14 @@ def app(database: str) -> Iterator[App]:
     app.close()
 
 
-def _recreate(server: str, name: str, template: str | None = None) -> None:
-    _drop(server, name)
-    with psycopg.connect(server, autocommit=True) as connection:
-        statement = SQL("CREATE DATABASE {}").format(Identifier(name))
-        if template:
-            # Files are copied faster than they are written to the log, where nothing is synced.
-            statement += SQL(" TEMPLATE {} STRATEGY FILE_COPY").format(Identifier(template))
-        connection.execute(statement)
+def _recreate(administrator: psycopg.Connection, name: str, template: str | None = None) -> None:
+    _drop(administrator, name)
+    statement = SQL("CREATE DATABASE {}").format(Identifier(name))
+    if template:
+        # Files are copied faster than they are written to the log, where nothing is synced.
+        statement += SQL(" TEMPLATE {} STRATEGY FILE_COPY").format(Identifier(template))
+    administrator.execute(statement)
 
 
-def _drop(server: str, name: str) -> None:
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+def _drop(administrator: psycopg.Connection, name: str) -> None:
+    administrator.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))

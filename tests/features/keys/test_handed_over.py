@@ -12,6 +12,7 @@ from road import places, succeeded, with_source
 from wsup.sql.answers import Pull, Turn
 
 Connection = psycopg.Connection[Any]
+pytestmark = pytest.mark.usefixtures("each_source")
 
 #: All that becomes ready is written down.
 WATCH = """
