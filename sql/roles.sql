@@ -81,7 +81,8 @@ GRANT SELECT (job, state, supervisor, attempt), INSERT ON wsup.outcome TO wsup_r
 -- Jobs that wait for others: it tells them of each end, and hands them what their parents gave.
 GRANT SELECT, INSERT, UPDATE, DELETE ON wsup.child, wsup.dependency, wsup.loose_end TO wsup_run;
 GRANT USAGE ON SEQUENCE wsup.loose_end_id TO wsup_run;
-GRANT SELECT ON SEQUENCE wsup.loose_end_id, wsup.dependency_used, wsup.key_limit_used TO wsup_run;
+GRANT SELECT ON SEQUENCE wsup.loose_end_id, wsup.dependency_used, wsup.key_limit_used, wsup.key_not_serial
+   TO wsup_run;
 GRANT SELECT, UPDATE ON SEQUENCE wsup.loose_end_low TO wsup_run;
 GRANT EXECUTE ON FUNCTION wsup.options_and_parents TO wsup_run;
 -- What jobs say of themselves. An attempt is given the last one's checkpoint.

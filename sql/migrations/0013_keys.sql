@@ -99,6 +99,8 @@ CREATE TABLE wsup.key_limit (
 );
 -- Whether there was ever one: until then, nobody has a turn of a serial key beside another.
 CREATE SEQUENCE wsup.key_limit_used AS bigint;
+-- Whether there was ever a job whose key is not serial: until then, no limit contradicts another.
+CREATE SEQUENCE wsup.key_not_serial AS bigint;
 
 -- A supervisor that lets others in (wsup.taker) is not called for what it puts into `ready`: it looks by
 -- itself. Where it can't do everything at once, it is told to come back.
@@ -138,7 +140,12 @@ BEGIN
     IF EXISTS (SELECT FROM wsup.queue_order) THEN
         SELECT * INTO line_up.jobs, line_up.attempts FROM wsup.line_up_by_turns(jobs, attempts);
     END IF;
-    IF line_up.attempts IS NULL THEN
+    IF line_up.attempts IS NULL AND EXISTS (
+        SELECT FROM unnest(line_up.jobs) AS u(job) JOIN wsup.job j ON j.id = u.job WHERE j.key_limit > 1)
+    THEN
+        PERFORM nextval('wsup.key_not_serial');
+    END IF;
+    IF line_up.attempts IS NULL AND (SELECT s.is_called FROM wsup.key_not_serial s) THEN
         -- A caller may leave the transaction open for long. No lane that was only looked at must stay
         -- locked as long: these locks end with the block, because it fails.
         BEGIN
@@ -460,7 +467,8 @@ END
 $$;
 
 -- Serves the keys that are marked, but for those that another one has in hand; their marks stay. They
--- are deleted before the lines are looked at: what is marked later is not overlooked.
+-- are deleted before the lines are looked at: what is marked later is not overlooked. Of many enqueues
+-- each may have marked the same keys: so it is far more marks than keys that are taken at a time.
 CREATE FUNCTION wsup.work_off_marks() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
@@ -468,41 +476,57 @@ SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
+    most   CONSTANT integer := wsup.most_key_locks();
+    lanes  smallint[];
     places tid[];
-    marks bigint[];
-    keys  text[];
-    gates text[];                          -- of limits (0016_limits.sql)
-    ranks integer[];
-    jobs  bigint[];
-    most  CONSTANT integer := wsup.most_key_locks();
+    keys   text[];
+    gates  text[];                         -- of limits (0016_limits.sql), and from where to look
+    ranks  integer[];
+    jobs   bigint[];
     left_over boolean;
 BEGIN
-    SELECT array_agg(m.at) FILTER (WHERE m.got), array_agg(m.job) FILTER (WHERE m.got),
-           array_agg(DISTINCT m.key) FILTER (WHERE m.got), NOT bool_and(m.got) OR count(*) = most
-      INTO places, marks, keys, left_over
-      FROM (SELECT f.at, f.job, f.key, pg_try_advisory_xact_lock(hashtextextended(f.key, 0)) AS got
-              FROM (SELECT r.ctid AS at, r.job, r.key FROM wsup.ready r WHERE r.queue = E'\001'
-                     ORDER BY r.rank, r.job LIMIT most) f) m;
+    -- Of the marks of a key, the first one asks for its lock.
+    SELECT array_agg(m.lane) FILTER (WHERE m.got), array_agg(m.at) FILTER (WHERE m.got),
+           array_agg(DISTINCT m.key) FILTER (WHERE m.got), NOT bool_and(m.got) OR count(*) = 10 * most
+      INTO lanes, places, keys, left_over
+      FROM (SELECT l.lane, l.at, l.key, bool_or(l.got) OVER (PARTITION BY l.key) AS got
+              FROM (SELECT n.lane, n.at, n.key,
+                           n.nr = 1 AND n.key_nr <= most
+                           AND pg_try_advisory_xact_lock(hashtextextended(n.key, 0)) AS got
+                      FROM (SELECT f.lane, f.at, f.key, dense_rank() OVER (ORDER BY f.key) AS key_nr,
+                                   row_number() OVER (PARTITION BY f.key ORDER BY f.job) AS nr
+                              FROM (SELECT r.lane, r.ctid AS at, r.job, r.key FROM wsup.ready r
+                                     WHERE r.queue = E'\001'
+                                     ORDER BY r.rank, r.job LIMIT 10 * most) f) n) l) m;
     IF left_over THEN
         PERFORM wsup.come_back();
     END IF;
-    IF keys IS NOT NULL THEN
-        -- A join could compare each with each. In another lane, another row may have the same place.
+    IF keys IS NULL THEN
+        RETURN;
+    END IF;
+    FOR one IN 0..3 LOOP                   -- a place means something within one lane only
+        CONTINUE WHEN one <> ALL (lanes);
         WITH gone AS (
             DELETE FROM wsup.ready r
-             WHERE r.ctid = ANY (places) AND r.queue = E'\001' AND r.job = ANY (marks)
+             WHERE r.lane = one AND r.queue = E'\001'
+               AND r.ctid = ANY (ARRAY(SELECT u.at FROM unnest(lanes, places) AS u(lane, at)
+                                        WHERE u.lane = one))
             RETURNING r.key, r.place)
-        SELECT array_agg(g.key), array_agg(g.place[1]), array_agg(g.place[2]) INTO gates, ranks, jobs
+        SELECT gates || array_agg(g.key), ranks || array_agg(g.place[1]::integer),
+               jobs || array_agg(g.place[2])
+          INTO gates, ranks, jobs
           FROM (SELECT gone.key, min(gone.place) AS place FROM gone
                  WHERE gone.key >= E'\005' AND gone.key < ' '
                  GROUP BY gone.key) g;
-        keys := ARRAY(SELECT k.key FROM unnest(keys) AS k(key)
-                       WHERE k.key < E'\005' COLLATE "C" OR k.key >= ' ' COLLATE "C");
-        IF keys <> '{}' THEN
-            PERFORM wsup.fill_keys(keys);
-        END IF;
-        PERFORM wsup.serve(g.gate, g.rank, g.job) FROM unnest(gates, ranks, jobs) AS g(gate, rank, job);
+    END LOOP;
+    keys := ARRAY(SELECT k.key FROM unnest(keys) AS k(key)
+                   WHERE k.key < E'\005' COLLATE "C" OR k.key >= ' ' COLLATE "C");
+    IF keys <> '{}' THEN
+        PERFORM wsup.fill_keys(keys);
     END IF;
+    PERFORM wsup.serve(g.gate, g.place[1]::integer, g.place[2])
+       FROM (SELECT u.gate, min(ARRAY[u.rank, u.job]) AS place
+               FROM unnest(gates, ranks, jobs) AS u(gate, rank, job) GROUP BY u.gate) g;
 END
 $$;
 

@@ -127,10 +127,10 @@ KEY_BUGS = {
     "the mark of a key that another one has in hand is deleted": Bug(
         "work_off_marks",
         {
-            "array_agg(m.at) FILTER (WHERE m.got), array_agg(m.job) FILTER (WHERE m.got)": (
-                "array_agg(m.at), array_agg(m.job)"
+            "array_agg(m.lane) FILTER (WHERE m.got), array_agg(m.at) FILTER (WHERE m.got)": (
+                "array_agg(m.lane), array_agg(m.at)"
             ),
-            "IF keys IS NOT NULL": "IF marks IS NOT NULL",
+            "IF keys IS NULL": "IF lanes IS NULL",
         },
         NEVER,
     ),

@@ -16,7 +16,7 @@ LIMIT_BUGS = {
     ),
     "who was let in at once gets no turn": Bug(
         "serve",
-        {"FROM freed f WHERE l.max_running IS NOT NULL": "FROM freed f WHERE l.rate IS NOT NULL"},
+        {"WHERE l.max_running IS NOT NULL\n": "WHERE l.rate IS NOT NULL\n"},
         NO_TURN,
     ),
     "a start costs no token": Bug("serve", {"new.tokens := new.tokens - came;": ""}, MANY),

@@ -24,7 +24,7 @@ DELETE FROM wsup.limits; DELETE FROM wsup.gate_state; DELETE FROM wsup.queue_ord
 SELECT setval('wsup.job_id', 1, false), setval('wsup.claim_id', 1, false),
        setval(pg_get_serial_sequence('wsup.supervisor', 'id'), 1, false),
        setval('wsup.lane_turn', 0, true), setval('wsup.dependency_used', 1, false),
-       setval('wsup.key_limit_used', 1, false),
+       setval('wsup.key_limit_used', 1, false), setval('wsup.key_not_serial', 1, false),
        setval('wsup.loose_end_id', 1, false), setval('wsup.loose_end_low', 0, true),
        setval('wsup.model_day', 0, true);
 """
