@@ -287,6 +287,19 @@ DECLARE
     short text[];
     came  bigint;
 BEGIN
+    -- Most keys that are marked are serial, and busy: who ends the turn hands it on.
+    keys := ARRAY(
+        WITH lanes AS MATERIALIZED (SELECT * FROM wsup.lanes_of_lines()),
+        low AS (SELECT l.low FROM lanes l), high AS (SELECT l.high FROM lanes l)
+        SELECT u.key FROM unnest(fill_keys.keys) AS u(key)
+         WHERE EXISTS (SELECT FROM wsup.key_limit o WHERE o.key = u.key)
+            OR NOT EXISTS (
+                SELECT FROM wsup.key_holder h
+                 WHERE h.key = u.key AND h.lane BETWEEN (TABLE low) AND (TABLE high) AND h.key_limit = 1
+                   AND EXISTS (SELECT FROM wsup.job j WHERE j.id = h.job)));
+    IF keys = '{}' THEN
+        RETURN 0;
+    END IF;
     -- Who was deleted by hand while it had a turn will never end it.
     WITH lanes AS MATERIALIZED (SELECT * FROM wsup.lanes_of_lines()),
     low AS (SELECT l.low FROM lanes l), high AS (SELECT l.high FROM lanes l)
