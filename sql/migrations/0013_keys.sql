@@ -333,6 +333,14 @@ DECLARE
     room CONSTANT integer := nullif(current_setting('wsup.room', true), '');
     queues text[];                         -- whose jobs are handed over
     handed bigint[];
+    -- Where snapshots keep what has left deep lines, to look for the first in each takes long; then it is
+    -- done for a tenth of the time only, and in between one looks behind the one that has ended. What is
+    -- more urgent may have to wait for some seconds. Remembered: what a look took, and until when
+    -- to spare the next one, in seconds.
+    known CONSTANT double precision[] := nullif(current_setting('wsup.lines', true), '');
+    sparing CONSTANT boolean := coalesce(clock_timestamp() < to_timestamp(known[2]), false);
+    began timestamptz;
+    took  double precision;
 BEGIN
     SELECT array_agg(o.queue), array_agg(o.queue) FILTER (WHERE o.ageing IS NOT NULL)
       INTO fair, aged FROM wsup.queue_order o WHERE o.fair;
@@ -341,16 +349,18 @@ BEGIN
                          WHERE q.queue <> ALL (ARRAY(SELECT p.queue FROM wsup.paused_queue p))
                            AND q.queue <> ALL (ARRAY(SELECT o.queue FROM wsup.queue_order o)));
     END IF;
+    began := clock_timestamp();
     WITH lanes AS MATERIALIZED (SELECT * FROM wsup.lanes_of_lines()),
     low AS (SELECT l.low FROM lanes l), high AS (SELECT l.high FROM lanes l),
     turn AS (
         DELETE FROM wsup.key_holder h
          USING unnest(hand_on_serial.ended) AS u(job) JOIN wsup.job j ON j.id = u.job
          WHERE h.key = j.key AND h.job = j.id AND h.lane BETWEEN (TABLE low) AND (TABLE high)
-        RETURNING h.key, h.job, h.key_limit),
+        RETURNING h.key, h.job, h.key_limit, -1 - j.priority AS rank),
     -- A limit that was set for the key, and is so no longer, may have let in more of them.
     spent AS MATERIALIZED (
-        SELECT t.key, t.key_limit = 1 AND (
+        SELECT t.key, CASE WHEN sparing THEN t.rank ELSE -2147483648 END AS rank,
+               CASE WHEN sparing THEN t.job ELSE -1 END AS job, t.key_limit = 1 AND (
                    NOT (SELECT s.is_called FROM wsup.key_limit_used s) OR NOT EXISTS (
                    SELECT FROM wsup.key_holder o WHERE o.key = t.key AND o.job <> t.job
                       AND o.lane BETWEEN (TABLE low) AND (TABLE high))) AS serial
@@ -359,7 +369,8 @@ BEGIN
         SELECT b.lane, b.at FROM spent t
          CROSS JOIN LATERAL (
             SELECT s.lane, s.ctid AS at FROM wsup.blocked s
-             WHERE s.key = t.key AND s.lane BETWEEN (TABLE low) AND (TABLE high)
+             WHERE s.key = t.key AND (s.rank, s.job) > (t.rank, t.job)
+               AND s.lane BETWEEN (TABLE low) AND (TABLE high)
              ORDER BY s.rank, s.job LIMIT 1 FOR UPDATE SKIP LOCKED) b
          WHERE t.serial),
     next AS MATERIALIZED (
@@ -389,6 +400,14 @@ BEGIN
                      -- Nearly always each turn has gone to somebody.
                      WHERE (SELECT count(*) FROM spent) > (SELECT count(*) FROM next)
                      GROUP BY r.key, r.serial) k) l;
+    took := extract(epoch FROM clock_timestamp() - began);
+    IF NOT sparing AND took >= greatest(0.005, 0.00005 * cardinality(ended)) THEN
+        -- Once proves nothing: this process may but have waited for a processor.
+        PERFORM set_config('wsup.lines', (CASE WHEN known IS NULL THEN ARRAY[took] ELSE
+            ARRAY[took, extract(epoch FROM began) + least(10 * took, 10 * known[1], 10)] END)::text, false);
+    ELSIF NOT sparing AND known IS NOT NULL THEN
+        PERFORM set_config('wsup.lines', '', false);
+    END IF;
     IF handed IS NOT NULL THEN
         PERFORM set_config('wsup.handed', handed::text, true);
     END IF;

@@ -118,7 +118,7 @@ def test_a_turn_is_handed_on_for_the_same_however_many_have_been(
             assert clear(line) == len(ALL_OF_THEM) * (LANES - 1)
         hand_over(line, 2)  # plans are made anew
         assert pages(line, running(line)[0]) <= before + 20
-        hand_over(line, 100)
+        hand_over(line, 200)
         grown = pages(line, running(line)[0])
         assert grown > before + 70, "this is what it would be otherwise"
 
