@@ -333,14 +333,17 @@ DECLARE
     room CONSTANT integer := nullif(current_setting('wsup.room', true), '');
     queues text[];                         -- whose jobs are handed over
     handed bigint[];
-    -- Where snapshots keep what has left deep lines, to look for the first in each takes long; then it is
-    -- done for a tenth of the time only, and in between one looks behind the one that has ended. What is
-    -- more urgent may have to wait for some seconds. Remembered: what a look took, and until when
-    -- to spare the next one, in seconds.
-    known CONSTANT double precision[] := nullif(current_setting('wsup.lines', true), '');
-    sparing CONSTANT boolean := coalesce(clock_timestamp() < to_timestamp(known[2]), false);
+    -- While a snapshot keeps what has left deep lines, more than lanes ever have that can be cleared, to look
+    -- for the first in each line takes long. Then it is done for a tenth of the time only, and in between
+    -- one looks behind the job that has ended: what is more urgent may have to wait for some seconds. The
+    -- session remembers until when, in seconds since the epoch.
+    deep CONSTANT boolean := pg_stat_get_dead_tuples('wsup.blocked_0'::regclass)
+                           + pg_stat_get_dead_tuples('wsup.blocked_1'::regclass)
+                           + pg_stat_get_dead_tuples('wsup.blocked_2'::regclass)
+                           + pg_stat_get_dead_tuples('wsup.blocked_3'::regclass) >= 50000;
+    sparing CONSTANT boolean := deep AND clock_timestamp()
+        < to_timestamp(coalesce(nullif(current_setting('wsup.lines', true), ''), '0')::double precision);
     began timestamptz;
-    took  double precision;
 BEGIN
     SELECT array_agg(o.queue), array_agg(o.queue) FILTER (WHERE o.ageing IS NOT NULL)
       INTO fair, aged FROM wsup.queue_order o WHERE o.fair;
@@ -400,13 +403,9 @@ BEGIN
                      -- Nearly always each turn has gone to somebody.
                      WHERE (SELECT count(*) FROM spent) > (SELECT count(*) FROM next)
                      GROUP BY r.key, r.serial) k) l;
-    took := extract(epoch FROM clock_timestamp() - began);
-    IF NOT sparing AND took >= greatest(0.005, 0.00005 * cardinality(ended)) THEN
-        -- Once proves nothing: this process may but have waited for a processor.
-        PERFORM set_config('wsup.lines', (CASE WHEN known IS NULL THEN ARRAY[took] ELSE
-            ARRAY[took, extract(epoch FROM began) + least(10 * took, 10 * known[1], 10)] END)::text, false);
-    ELSIF NOT sparing AND known IS NOT NULL THEN
-        PERFORM set_config('wsup.lines', '', false);
+    IF deep AND NOT sparing THEN
+        PERFORM set_config('wsup.lines', extract(epoch FROM
+            began + least(10 * (clock_timestamp() - began), interval '10 s'))::text, false);
     END IF;
     IF handed IS NOT NULL THEN
         PERFORM set_config('wsup.handed', handed::text, true);
