@@ -288,9 +288,9 @@ DECLARE
 DECLARE
     -- While some snapshot keeps the dead rows before the first jobs of a long backlog, a look at all
     -- takes long; then it is done for a tenth of the time only. In between, one looks into closed lanes
-    -- from where the last pull found their first jobs. Nothing comes in before these but
-    -- what does so while the lane is being closed: it may have to wait for some seconds. What the
-    -- session remembers is true of the tables, so a pooler may lend the session to anybody.
+    -- from where the last pull found their first jobs. Nothing comes in before these but what does so
+    -- while the lane is being closed: it may have to wait for some seconds. What the session remembers
+    -- is true of the tables, so a pooler may lend the session to anybody.
     known CONSTANT jsonb := nullif(current_setting('wsup.places', true), '');
     until   double precision := known ->> 'until';           -- seconds since the epoch
     sparing CONSTANT boolean := coalesce(clock_timestamp() < to_timestamp(until), false);
