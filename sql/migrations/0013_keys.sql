@@ -9,7 +9,8 @@ ALTER TABLE wsup.waiting ADD COLUMN key text COLLATE "C";
 ALTER TABLE wsup.claim ADD COLUMN keyed boolean;             -- true: some of its jobs have a key
 -- Marks lie among what is ready, in a queue of their own to which every supervisor subscribes: so
 -- lanes, wake-ups and falling asleep hold for them, too. Their "jobs" are negative numbers.
-ALTER TABLE wsup.ready ADD COLUMN key text COLLATE "C";      -- of a mark alone
+ALTER TABLE wsup.ready ADD COLUMN key text COLLATE "C",      -- of a mark alone
+                       ADD COLUMN keys text[] COLLATE "C";   -- of a mark of several
 CREATE SEQUENCE wsup.key_mark AS bigint
     MINVALUE -9223372036854775808 START -9223372036854775808 MAXVALUE -1;
 
@@ -115,9 +116,14 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF keys <> '{}' THEN
         PERFORM wsup.come_back();
-        INSERT INTO wsup.ready (job, rank, attempt, lane, queue, key)
-        SELECT nextval('wsup.key_mark'), 0, 0, l.last_value % 4, E'\001', k.key
-          FROM wsup.lane_turn l, unnest(keys) AS k(key);
+        -- One for many of them: a row of such a size that it stays in one piece.
+        INSERT INTO wsup.ready (job, rank, attempt, lane, queue, key, keys)
+        SELECT nextval('wsup.key_mark'), 0, 0, l.last_value % 4, E'\001',
+               CASE WHEN m.n = 1 THEN m.keys[1] END, CASE WHEN m.n > 1 THEN m.keys END
+          FROM wsup.lane_turn l,
+               (SELECT array_agg(k.key) AS keys, count(*) AS n
+                  FROM unnest(mark_keys.keys) WITH ORDINALITY AS k(key, nr)
+                 GROUP BY (k.nr - 1) / 64) m;
     END IF;
 END
 $$;
@@ -499,7 +505,7 @@ $$;
 
 -- Serves the keys that are marked, but for those that another one has in hand; their marks stay. They
 -- are deleted before the lines are looked at: what is marked later is not overlooked. Of many enqueues
--- each may have marked the same keys: so it is far more marks than keys that are taken at a time.
+-- each may have marked the same keys: so these are taken together.
 CREATE FUNCTION wsup.work_off_marks() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
@@ -516,19 +522,31 @@ DECLARE
     jobs   bigint[];
     left_over boolean;
 BEGIN
+    WITH marks AS MATERIALIZED (
+        SELECT f.* FROM (
+            SELECT r.lane, r.at, r.job, r.keys,
+                   sum(cardinality(r.keys)) OVER (ORDER BY r.rank, r.job) AS n
+              FROM (SELECT t.lane, t.ctid AS at, t.rank, t.job, coalesce(t.keys, ARRAY[t.key]) AS keys
+                      FROM wsup.ready t WHERE t.queue = E'\001'
+                     ORDER BY t.rank, t.job LIMIT 10 * most) r) f
+         WHERE f.n - cardinality(f.keys) < 10 * most),
     -- Of the marks of a key, the first one asks for its lock.
-    SELECT array_agg(m.lane) FILTER (WHERE m.got), array_agg(m.at) FILTER (WHERE m.got),
-           array_agg(DISTINCT m.key) FILTER (WHERE m.got), NOT bool_and(m.got) OR count(*) = 10 * most
+    asked AS (
+        SELECT e.lane, e.at, e.key, e.nr = 1 AND e.key_nr <= most
+               AND pg_try_advisory_xact_lock(hashtextextended(e.key, 0)) AS got
+          FROM (SELECT o.*, dense_rank() OVER (ORDER BY o.since, o.key) AS key_nr
+                  FROM (SELECT m.lane, m.at, u.key, min(m.job) OVER mine AS since,
+                               row_number() OVER mine AS nr
+                          FROM marks m CROSS JOIN LATERAL unnest(m.keys) AS u(key)
+                        WINDOW mine AS (PARTITION BY u.key ORDER BY m.job)) o) e),
+    known AS MATERIALIZED (
+        SELECT a.lane, a.at, a.key, bool_or(a.got) OVER (PARTITION BY a.key) AS got FROM asked a)
+    -- A mark of several keys stays until all of them can be served.
+    SELECT array_agg(w.lane) FILTER (WHERE w.got), array_agg(w.at) FILTER (WHERE w.got),
+           (SELECT array_agg(DISTINCT k.key) FROM known k WHERE k.got),
+           NOT bool_and(w.got) OR (SELECT count(*) = 10 * most OR max(m.n) >= 10 * most FROM marks m)
       INTO lanes, places, keys, left_over
-      FROM (SELECT l.lane, l.at, l.key, bool_or(l.got) OVER (PARTITION BY l.key) AS got
-              FROM (SELECT n.lane, n.at, n.key,
-                           n.nr = 1 AND n.key_nr <= most
-                           AND pg_try_advisory_xact_lock(hashtextextended(n.key, 0)) AS got
-                      FROM (SELECT f.lane, f.at, f.key, dense_rank() OVER (ORDER BY f.key) AS key_nr,
-                                   row_number() OVER (PARTITION BY f.key ORDER BY f.job) AS nr
-                              FROM (SELECT r.lane, r.ctid AS at, r.job, r.key FROM wsup.ready r
-                                     WHERE r.queue = E'\001'
-                                     ORDER BY r.rank, r.job LIMIT 10 * most) f) n) l) m;
+      FROM (SELECT k.lane, k.at, bool_and(k.got) AS got FROM known k GROUP BY k.lane, k.at) w;
     IF left_over THEN
         PERFORM wsup.come_back();
     END IF;
@@ -536,7 +554,7 @@ BEGIN
         RETURN;
     END IF;
     FOR one IN 0..3 LOOP                   -- a place means something within one lane only
-        CONTINUE WHEN one <> ALL (lanes);
+        CONTINUE WHEN NOT coalesce(one = ANY (lanes), false);
         WITH gone AS (
             DELETE FROM wsup.ready r
              WHERE r.lane = one AND r.queue = E'\001'

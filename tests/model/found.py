@@ -45,7 +45,8 @@ SELECT 'ready', coalesce(r.real_job, r.job), 0, 0, r.attempt,
             WHEN split_part(r.queue, E'\003', 1) <> j.queue
               OR r.rank <> -1 - j.priority AND r.rank < 100000 THEN 'queue or rank is wrong' END
   FROM wsup.ready r LEFT JOIN wsup.job j ON j.id = coalesce(r.real_job, r.job) WHERE r.job > 0
-UNION ALL SELECT 'mark', job, 0, 0, 0, key FROM wsup.ready WHERE queue = E'\001'
+UNION ALL SELECT 'mark', job, 0, 0, 0, unnest(coalesce(keys, ARRAY[key]))
+  FROM wsup.ready WHERE queue = E'\001'
 UNION ALL SELECT 'timer', job, 0, 0, 0, key FROM wsup.ready WHERE queue = E'\004'
 UNION ALL SELECT 'line', job, 0, 0, 0, key FROM wsup.blocked
 UNION ALL

@@ -127,8 +127,8 @@ KEY_BUGS = {
     "the mark of a key that another one has in hand is deleted": Bug(
         "work_off_marks",
         {
-            "array_agg(m.lane) FILTER (WHERE m.got), array_agg(m.at) FILTER (WHERE m.got)": (
-                "array_agg(m.lane), array_agg(m.at)"
+            "array_agg(w.lane) FILTER (WHERE w.got), array_agg(w.at) FILTER (WHERE w.got)": (
+                "array_agg(w.lane), array_agg(w.at)"
             ),
             "IF keys IS NULL": "IF lanes IS NULL",
         },

@@ -16,8 +16,8 @@ Connection = psycopg.Connection[Any]
 
 
 def marks(connection: Connection) -> list[str]:
-    rows = connection.execute("SELECT key FROM wsup.ready WHERE job < 0 ORDER BY key").fetchall()
-    return [row[0] for row in rows]
+    query = "SELECT key, keys FROM wsup.ready WHERE job < 0"
+    return sorted(key for one, many in connection.execute(query) for key in many or [one])
 
 
 def test_only_those_who_have_a_turn_are_ready(connection: Connection) -> None:
@@ -30,6 +30,25 @@ def test_only_those_who_have_a_turn_are_ready(connection: Connection) -> None:
     ]  # fmt: skip
     assert marks(connection) == []
     assert taken(connection) == []
+
+
+def test_many_keys_are_marked_by_a_few_rows_and_all_are_served(
+    database: str, connection: Connection
+) -> None:
+    for _ in range(3):
+        connection.execute(
+            "INSERT INTO wsup.job (task, key) SELECT 'noop', 'key ' || n"
+            "  FROM generate_series(1, 2000) n"
+        )
+    rows = connection.execute("SELECT FROM wsup.ready WHERE job < 0").rowcount
+    assert rows <= 3 * (2000 / 64 + 1)
+    with psycopg.connect(database) as other:
+        other.execute("SELECT pg_advisory_xact_lock(hashtextextended('key 7', 0))")
+        turns = [len(taken(connection, 5000)) for _ in range(5)]
+        assert sum(turns) == 1999
+        assert "key 7" in marks(connection)
+    assert len(taken(connection)) == 1
+    assert marks(connection) == []
 
 
 def test_a_turn_passes_on_in_the_transaction_that_ends_it(
