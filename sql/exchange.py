@@ -119,7 +119,7 @@ class Exchange:
                     )
                 if entries:
                     if pull and pull.queues == self._emptied and _is_for_one(served, pull):
-                        room = [str(pull.most), list(pull.queues)]
+                        room = [pull.most, list(pull.queues)]
                         await connection.execute(statement("hand_over"), room)
                     settled = connection.cursor(row_factory=tuple_row)
                     await settled.execute(
@@ -147,8 +147,8 @@ class Exchange:
                 if served:
                     _share(turn.shared, rows, whose)
             # What is ready goes first: not before a pull has brought it all is it passed by.
-            has_emptied = pull and turn.passed and len(turn.rows) < pull.most
-            self._emptied = pull.queues if pull and has_emptied else None
+            is_empty = pull is not None and len(turn.rows) < pull.most
+            self._emptied = pull.queues if pull and is_empty and turn.passed else None
             return turn
 
     async def _send_pulls(

@@ -126,7 +126,7 @@ class Host:
         self.sending, self.gather.finished = entries, []
         supervisor, effects = self.id, self._take("settle")
         if room:
-            self.session.send(query("hand_over", [str(room), QUEUES]))
+            self.session.send(query("hand_over", [room, QUEUES]))
         self.session.send(
             query("settle", columns(supervisor, entries)),
             lambda rows: effects.append(self._settled(supervisor, entries, *rows[0])),

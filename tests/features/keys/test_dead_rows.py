@@ -2,14 +2,12 @@
 then, and what may come between while the lanes of lines and turns are cleared."""
 
 import random
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 import pytest
+from pinned import enqueue, pinned, running
 from road import places, pull, succeeded, with_source
 from running import until
 
@@ -22,26 +20,6 @@ ALL = subscribed(["default"])
 LINES = ("blocked", "key_holder")
 #: What else is read by a look at a key: marks.
 ALL_OF_THEM = ("ready", *LINES)
-
-
-@contextmanager
-def pinned(database: str, *statements: str) -> Iterator[Connection]:
-    """A transaction that keeps all dead rows from now on."""
-    with psycopg.connect(database) as pin:
-        pin.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        pin.execute("SELECT FROM wsup.job")
-        for statement in statements:
-            pin.execute(statement.encode())
-        yield pin
-
-
-def enqueue(connection: Connection, n: int, key: str = "a", priority: int = 0) -> list[int]:
-    rows = connection.execute(
-        "INSERT INTO wsup.job (task, key, priority) SELECT 'noop', %s, %s"
-        "  FROM generate_series(1, %s) RETURNING id",
-        [key, priority, n],
-    )
-    return [row[0] for row in rows]
 
 
 def clear(connection: Connection, *full: int) -> int:
@@ -63,11 +41,6 @@ def end_turn(connection: Connection) -> int:
     connection.execute("SELECT wsup.end_turns(ARRAY[%s::bigint])", [job])
     connection.execute("DELETE FROM wsup.ready WHERE job = %s", [job])
     return job
-
-
-def running(connection: Connection) -> list[int]:
-    rows = connection.execute("SELECT job FROM wsup.key_holder ORDER BY job")
-    return [row[0] for row in rows]
 
 
 def pages(connection: Connection, job: int) -> int:
@@ -122,51 +95,6 @@ def test_a_turn_is_handed_on_for_the_same_however_many_have_been(
         hand_over(line, 200)
         grown = pages(line, running(line)[0])
         assert grown > before + 70, "this is what it would be otherwise"
-
-
-def ending(connection: Connection) -> int:
-    """Pages that the end of the running job touches, which hands its turn on."""
-    query = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT wsup.end_turns(%s::bigint[])"
-    row = connection.execute(query, [running(connection)]).fetchone()
-    assert row is not None
-    plan = row[0][0]["Plan"]
-    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
-
-
-def look_at_all_again(connection: Connection, at: float) -> None:
-    """Let the session's next look at the whole of lines be due at that second since the epoch."""
-    connection.execute("SELECT set_config('wsup.lines', %s, false)", [str(at)])
-
-
-def test_what_has_left_deep_lines_is_waded_through_now_and_then_only(
-    connection: Connection, database: str
-) -> None:
-    dead = "SELECT pg_stat_get_dead_tuples('wsup.blocked_0'::regclass)"
-    with pinned(database):
-        connection.execute(
-            "INSERT INTO wsup.blocked (job, rank, attempt, key_limit, lane, key, queue)"
-            " SELECT -n, -1, 1, 1, 0, 'a', 'default' FROM generate_series(1, 60000) n"
-        )
-        connection.execute("DELETE FROM wsup.blocked")
-        connection.execute("SELECT pg_stat_force_next_flush()")
-        until(lambda: connection.execute(dead).fetchone() > (50_000,), "they are counted")
-        jobs = enqueue(connection, 8)
-        pull(connection, 0, ALL)
-        look_at_all_again(connection, 0)
-        whole = ending(connection)
-        look_at_all_again(connection, 1e10)
-        assert ending(connection) < whole / 5
-        assert running(connection) == [jobs[2]]
-        (urgent,) = enqueue(connection, 1, priority=1)
-        ending(connection)
-        assert running(connection) == [jobs[3]], "the first behind the one that has ended"
-        look_at_all_again(connection, 0)
-        began = time.time()
-        ending(connection)
-        assert running(connection) == [urgent]
-        until_then = connection.execute("SELECT current_setting('wsup.lines')::float8").fetchone()
-        assert until_then is not None
-        assert 0 < until_then[0] - began <= time.time() - began + 10
 
 
 def test_an_idle_writer_of_a_keyed_job_keeps_but_his_lane(line: Connection, database: str) -> None:

@@ -75,7 +75,7 @@ class Session:
     def settle(self, entries: list[Entry], room: int = 0) -> None:
         """With room, a pull of as many must follow."""
         if room:
-            self.connection.execute(statement("hand_over"), [str(room), ["default"]])
+            self.connection.execute(statement("hand_over"), [room, ["default"]])
         self.connection.execute(statement("settle"), columns(self.number, entries))
         over = {entry.job for entry in entries}
         self.hoped = [row for row in self.hoped if row[1] not in over]
