@@ -35,14 +35,14 @@ def was_ready(connection: Connection) -> list[int]:
     return [row[0] for row in rows]
 
 
-def turns(database: str, rooms: Sequence[int], queues: Sequence[str] = ("default",)) -> list[Turn]:
+def turns(database: str, rooms: Sequence[int]) -> list[Turn]:
     """So many, each of which settles all that the one before has brought."""
 
     async def work(source: Any) -> list[Turn]:
         taken = [Turn()]
         for room in rooms:
             results = [succeeded(row) for row in taken[-1].rows]
-            taken.append(await source.turn(results, Pull(list(queues), room)))
+            taken.append(await source.turn(results, Pull(["default"], room)))
         return taken[1:]
 
     return with_source(database, work)
